@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The two objects, VM and vCPU: what they are made of and what every part may
+ * ask of them.
+ *
+ * Who may touch a field, by the letter behind it:
+ *
+ *	[c]	constant once the object is published
+ *	[m]	vm->lock
+ *	[o]	owner: the thread that holds vcpu->mutex
+ *	[a]	atomic; anyone
+ *	[r]	set once under vm->lock, read by anyone: vCPUs go when the VM goes
+ *	[i]	this CPU with interrupts off, between VM entry and exit
+ */
+#ifndef LODGE_H
+#define LODGE_H
+
+#include <linux/atomic.h>
+#include <linux/mutex.h>
+#include <linux/preempt.h>
+#include <linux/rcuwait.h>
+#include <linux/refcount.h>
+#include <linux/wait.h>
+#include <linux/lodge.h>
+
+#include "cpu/cpu.h"
+#include "ept/ept.h"
+#include "irq/lapic.h"
+#include "pv/pv.h"
+#include "types.h"
+#include "vmx/vmx.h"
+
+/*
+ * Why a vCPU must not (re-)enter the guest before its owner has looked:
+ * bits of lodge_vcpu.requests. Whoever sets one then calls lodge_vcpu_wake().
+ */
+enum lodge_request {
+	LODGE_REQ_KICK,		/* leave RUN; consumed by exactly one return */
+	LODGE_REQ_PAUSE,	/* the VM pauses */
+	LODGE_REQ_STATE,	/* another thread wants vcpu->mutex */
+	LODGE_REQ_IRQ,		/* the APIC has something new */
+	LODGE_REQ_TIMER,	/* the APIC timer fired */
+	LODGE_REQ_NMI,		/* vcpu->nmis_sent is not zero */
+	LODGE_REQ_INIT,		/* INIT arrived */
+	LODGE_REQ_SIPI,		/* SIPI arrived: vcpu->sipi_vector */
+	LODGE_REQ_CLOCK,	/* the kvmclock page is out of date */
+	LODGE_REQ_SHUTDOWN,	/* a triple fault without an exit of its own */
+};
+
+/**
+ * struct lodge_vm - a virtual machine
+ * @refs: [a] its file, its vCPUs
+ * @lock: serializes calls that change the VM: vCPU creation, pause, clock
+ * @mem: its memory and EPT; locks of its own
+ * @vcpus: [r] by id
+ * @paused: [m] written; read by anyone: vCPUs stay out of the guest
+ * @pause_wait: LODGE_VM_PAUSE waits here for vCPUs to settle
+ * @all: on the list of VMs; see vm.c
+ * @clock: its kvmclock; a lock of its own
+ */
+struct lodge_vm {
+	refcount_t refs;
+	struct mutex lock;	/* protects: see the legend */
+	struct lodge_mem mem;
+	struct lodge_vcpu *vcpus[LODGE_MAX_VCPUS];
+	bool paused;
+	wait_queue_head_t pause_wait;
+	struct list_head all;
+	struct lodge_vmclock clock;
+};
+
+/**
+ * struct lodge_vcpu - a virtual CPU
+ * @vm: [c] holds a reference
+ * @id: [c] its number and initial APIC id
+ * @cpu: [a] the physical CPU whose guest mode it may be in, or -1; written by
+ *	the owner with a full barrier, so that whoever changes what the guest
+ *	depends on and then reads it knows whom to interrupt
+ * @requests: [a] bits of enum lodge_request
+ * @mutex: owner's lock: held by RUN and by calls that touch guest state
+ * @running: [a] a thread is in RUN
+ * @state_waiters: [a] threads that wait for @mutex while RUN holds it
+ * @state_wait: RUN waits here until they are through
+ * @wait: the owner sleeps here in HLT
+ * @pn: [o] tells when the owner's thread leaves and enters a CPU
+ * @loaded: [o] @pn is registered and the VMCS is kept current by it
+ * @mp_state: [o] written; LODGE_MP_*; read by senders of IPIs
+ * @sipi_vector: [a] start vector of the pending SIPI
+ * @nmis_sent: [a] NMIs sent and not yet taken over by the owner
+ * @nmis_queued: [o] NMIs to inject, 0 to 2
+ * @event: [o] the event to deliver at the next entry
+ * @regs: [o] general registers in instruction order; RSP lives in the VMCS
+ * @cr0: [o] as the guest reads it; bits it owns are in the VMCS while loaded
+ * @cr2: [o] page-fault address
+ * @cr4: [o] as the guest reads it; bits it owns are in the VMCS while loaded
+ * @efer: [o] as the guest reads it
+ * @xcr0: [o] extended control register 0
+ * @xss: [o] IA32_XSS
+ * @pkru: [o] PKRU
+ * @dr: [o] DR0 to DR3
+ * @dr6: [o] debug status
+ * @dr7: [o] debug control
+ * @fpu: [o] guest FPU state
+ * @cpuid: [o] its CPUID table
+ * @msrs: [o] values of emulated MSRs
+ * @lapic: its local APIC; see there
+ * @clock: [o] its kvmclock page
+ * @vmx: [o] its VMCS and what the entry code needs
+ * @run: [o] page shared with user space
+ * @pending: [o] the instruction that left for user space, until completed
+ * @has_run: [o] RUN has entered the guest: the CPU model is frozen
+ * @stats: [o] counters
+ */
+struct lodge_vcpu {
+	struct lodge_vm *vm;
+	u32 id;
+	int cpu;
+	unsigned long requests;
+
+	struct mutex mutex;	/* protects: see the legend */
+	atomic_t running;
+	atomic_t state_waiters;
+	wait_queue_head_t state_wait;
+	struct rcuwait wait;
+	struct preempt_notifier pn;
+	bool loaded;
+
+	u32 mp_state;
+	u8 sipi_vector;
+	atomic_t nmis_sent;
+	u8 nmis_queued;
+	struct lodge_pending_event event;
+
+	u64 regs[16];
+	u64 cr0;
+	u64 cr2;
+	u64 cr4;
+	u64 efer;
+	u64 xcr0;
+	u64 xss;
+	u32 pkru;
+	u64 dr[4];
+	u64 dr6;
+	u64 dr7;
+	struct fpu_guest fpu;
+	struct lodge_cpuid_table *cpuid;
+	struct lodge_msr_state msrs;
+	struct lapic lapic;
+	struct lodge_vcpu_clock clock;
+	struct vmx_vcpu vmx;
+
+	struct lodge_run *run;
+	struct lodge_pending_io pending;
+	bool has_run;
+	struct lodge_vcpu_stats stats;
+};
+
+/**
+ * lodge_vcpu_wake() - make the owner look at its requests
+ * @vcpu: the vCPU
+ *
+ * Wakes it from HLT, or interrupts the CPU whose guest mode it may be in. The
+ * caller has set a bit in @requests before.
+ *
+ * Context: any, hard interrupts included; no lock needed.
+ */
+void lodge_vcpu_wake(struct lodge_vcpu *vcpu);
+
+/**
+ * lodge_vcpu_request() - set a request bit and wake the owner
+ * @vcpu: the vCPU
+ * @req: what is wanted
+ *
+ * Context: as lodge_vcpu_wake().
+ */
+static inline void lodge_vcpu_request(struct lodge_vcpu *vcpu, enum lodge_request req)
+{
+	set_bit(req, &vcpu->requests);
+	lodge_vcpu_wake(vcpu);
+}
+
+/**
+ * lodge_vcpu_init_reset() - put the vCPU in the state after INIT or power-on
+ * @vcpu: the vCPU; owner
+ * @init: INIT, which keeps some state (SDM 3A table 10-1); else power-on
+ */
+void lodge_vcpu_init_reset(struct lodge_vcpu *vcpu, bool init);
+
+/* What RUN does next; a handler's answer. */
+enum lodge_next {
+	LODGE_NEXT_ENTER,	/* go on in the guest */
+	LODGE_NEXT_LEAVE,	/* return 0 to user space; run->exit is filled */
+};
+
+/* Iterate a VM's vCPUs; the caller has the VM, and so has them. */
+#define lodge_for_each_vcpu(vm, vcpu, i)					\
+	for ((i) = 0; (i) < LODGE_MAX_VCPUS; (i)++)				\
+		if (((vcpu) = smp_load_acquire(&(vm)->vcpus[i])) == NULL)	\
+			continue;						\
+		else
+
+/* vm.c */
+int lodge_vm_open(void);
+void lodge_vm_get(struct lodge_vm *vm);
+void lodge_vm_put(struct lodge_vm *vm);
+void lodge_vms_resumed(u64 suspend_tsc);
+
+/* vcpu.c */
+int lodge_vcpu_create(struct lodge_vm *vm, u32 id);
+void lodge_vcpu_destroy(struct lodge_vcpu *vcpu);
+
+/* run.c */
+long lodge_vcpu_run(struct lodge_vcpu *vcpu);
+int lodge_vcpu_lock_killable(struct lodge_vcpu *vcpu);
+
+/**
+ * struct lodge_call - one ioctl
+ * @cmd: its number
+ * @size: of the structure as the module knows it; 0 when it takes none
+ * @out: the structure is copied back, also when the call fails
+ * @run: does it. @arg is the structure in kernel memory, its tail checked
+ */
+struct lodge_call {
+	unsigned int cmd;
+	u32 size;
+	bool out;
+	long (*run)(void *object, void *arg);
+};
+
+/* ioctl.c */
+long lodge_call(void *object, const struct lodge_call *table, u32 nr, unsigned int cmd,
+		unsigned long arg);
+
+#endif

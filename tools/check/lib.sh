@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# What the suites share. A suite is a program in tools/check/suites/ that prints
+# TAP on its standard output, one line per test and the plan at the end, and
+# everything else on standard error, which goes to its log. Its head says how
+# long it may take: "# timeout: SECONDS".
+
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+. tools/build/say.sh
+
+suite=$(basename "$0" .sh)
+work=build/check/$suite.d
+rm -rf "$work"
+mkdir -p "$work"
+tests=0
+
+# left: seconds until shortly before this suite's time is over, so that a machine
+# that hangs is ended by the runner that can tell where it hung.
+left() {
+	echo $(($(sed -n 's/^# timeout: //p' "$0") - SECONDS - 30))
+}
+
+ok() {
+	echo "ok $((++tests)) $*"
+}
+
+not_ok() {
+	echo "not ok $((++tests)) $*"
+}
+
+# skip NAME REASON
+skip() {
+	echo "ok $((++tests)) $1 # SKIP ${*:2}"
+}
+
+done_testing() {
+	echo "1..$tests"
+}
+
+# try NAME COMMAND...: a test that is one command
+try() {
+	local name=$1
+	shift
+	say "$suite: $name"
+	if "$@" >&2; then
+		ok "$name"
+	else
+		not_ok "$name"
+	fi
+}
+
+# adopt TAP: count the tests of another TAP stream, from standard input, as ours
+adopt() {
+	local line
+	while IFS= read -r line; do
+		case $line in
+		'ok '*) ok "${line#ok }" ;;
+		'not ok '*) not_ok "${line#not ok }" ;;
+		esac
+	done
+}
+
+# machine ARGS...: the emulated machine; its words go to the log and to
+# $work/machine.out. A guest kernel's output is full of carriage returns.
+machine() {
+	local rc=0
+	echo "+ emu $*" >&2
+	tools/testbench/emu "$@" 2>&1 | tr -d '\r' | tee "$work/machine.out" >&2 ||
+		rc=$?
+	return "$rc"
+}
+
+# results: the lines "@ok NAME", "@not ok NAME", "@skip NAME WHY" that a script
+# in the machine printed, and "@done" as its last word, as TAP without numbers.
+results() {
+	awk '
+	/^@ok / || /^@not ok / { print substr($0, 2) }
+	/^@skip / { name = $2; sub(/^@skip [^ ]+ */, ""); print "ok " name " # SKIP " $0 }
+	/^@done$/ { done = 1 }
+	END { if (!done) print "not ok the machine came to the end of its script" }
+	' "$work/machine.out"
+}
+
+# guests SCRIPT EMU-OPTION...: boot a host, and guests in it as SCRIPT says
+guests() {
+	local script=$1 status=0
+	shift
+	# shellcheck disable=SC2086
+	machine --overlay build/guests --timeout "$(left)" "$@" -- $script ||
+		status=$?
+	adopt < <(results)
+	try "the host ${*//--/} ended well" [ "$status" = 0 ]
+}
+
+# selftests EMU-OPTION...: boot a host and run all selftest programs in it
+selftests() {
+	local status=0
+	mkdir -p "$work/overlay/guest"
+	install -m 755 tools/check/guest-selftests.sh "$work/overlay/guest/selftests.sh"
+	machine --overlay "$work/overlay" --timeout "$(left)" "$@" -- \
+		/guest/selftests.sh || status=$?
+	adopt < <(awk -f tools/check/kselftest.awk "$work/machine.out")
+	try "the host ${*//--/} ended well" [ "$status" = 0 ]
+}

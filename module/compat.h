@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Every difference between the kernels that lodge builds on, and nothing else.
+ * The HAVE_ macros come from Kbuild, which asks the headers.
+ */
+#ifndef LODGE_COMPAT_H
+#define LODGE_COMPAT_H
+
+#include <linux/cpuhotplug.h>
+#include <linux/smp.h>
+#include <linux/syscore_ops.h>
+#ifdef HAVE_ARCH_SEND_RESCHEDULE
+#include <trace/events/ipi.h>
+#endif
+
+/* The hotplug slot that one hypervisor can have. */
+#ifdef HAVE_CPUHP_AP_KVM_ONLINE
+#define LODGE_CPUHP_STATE	CPUHP_AP_KVM_ONLINE	/* interrupts on */
+#else
+#define LODGE_CPUHP_STATE	CPUHP_AP_KVM_STARTING	/* interrupts off */
+#endif
+
+/* System core operations: suspend and resume of the last CPU, shutdown. */
+#ifdef HAVE_REGISTER_SYSCORE
+#define LODGE_SYSCORE_ARG	void *data
+typedef struct syscore lodge_syscore_t;
+#define LODGE_SYSCORE(name, suspend_fn, resume_fn, shutdown_fn)			\
+	static const struct syscore_ops name##_ops = {				\
+		.suspend = (suspend_fn), .resume = (resume_fn),			\
+		.shutdown = (shutdown_fn),					\
+	};									\
+	static struct syscore name = { .ops = &name##_ops }
+#define lodge_syscore_register		register_syscore
+#define lodge_syscore_unregister	unregister_syscore
+#else
+#define LODGE_SYSCORE_ARG	void
+typedef struct syscore_ops lodge_syscore_t;
+#define LODGE_SYSCORE(name, suspend_fn, resume_fn, shutdown_fn)			\
+	static struct syscore_ops name = {					\
+		.suspend = (suspend_fn), .resume = (resume_fn),			\
+		.shutdown = (shutdown_fn),					\
+	}
+#define lodge_syscore_register		register_syscore_ops
+#define lodge_syscore_unregister	unregister_syscore_ops
+#endif
+
+/* 6.1 exports it, but no header declares it. */
+extern bool itlb_multihit_kvm_mitigation;
+
+#endif

@@ -1,0 +1,376 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Instructions that touch memory which is not RAM: decoded, served here when
+ * they mean the local APIC, else handed to user space and finished when its
+ * answer comes.
+ *
+ * Nothing is guessed. What the decoder does not know, an access that crosses a
+ * page, a MOVS with both operands outside RAM: they leave undecoded, with the
+ * bytes. A string instruction goes one element at a time, and stays on itself
+ * while its count lasts, so that interrupts come in between as on hardware.
+ */
+#include <linux/errno.h>
+#include <linux/kernel.h>
+#include <linux/mm.h>
+#include <linux/string.h>
+#include <asm/processor-flags.h>
+#include <asm/trapnr.h>
+
+#include "../lodge.h"
+
+/* An operand of at most 8 bytes touches at most two pages. */
+#define OPERAND_PAGES	2
+
+static u64 width_mask(u32 width)
+{
+	return width >= 8 ? ~0ull : (1ull << (8 * width)) - 1;
+}
+
+static bool insn_stores(const struct lodge_insn *insn)
+{
+	return insn->op == LODGE_INSN_STORE || insn->op == LODGE_INSN_STORE_IMM ||
+	       insn->op == LODGE_INSN_STOS || insn->op == LODGE_INSN_MOVS_STORE;
+}
+
+/* ---------------------------------------------------------------- registers */
+
+/*
+ * Write a register as an instruction of this operand size does: 32 bits clear
+ * the upper half, fewer leave the rest alone (SDM 1 3.4.1.1).
+ */
+static void write_reg(struct lodge_vcpu *vcpu, int reg, u32 width, u64 value)
+{
+	u64 mask = width_mask(width);
+
+	value &= mask;
+	if (width < 4)
+		value |= lodge_reg_read(vcpu, reg) & ~mask;
+	lodge_reg_write(vcpu, reg, value);
+}
+
+static void load_reg(struct lodge_vcpu *vcpu, const struct lodge_insn *insn, u64 data)
+{
+	u32 shift = 64 - 8 * insn->width;
+
+	if (insn->high_byte) {
+		u64 old = lodge_reg_read(vcpu, insn->reg) & ~0xff00ull;
+
+		lodge_reg_write(vcpu, insn->reg, old | (data & 0xff) << 8);
+		return;
+	}
+	data &= width_mask(insn->width);
+	if (insn->extend == LODGE_EXTEND_SIGN)
+		data = (u64)((s64)(data << shift) >> shift);
+	write_reg(vcpu, insn->reg, insn->reg_width, data);
+}
+
+/* ------------------------------------------------------------------ strings */
+
+/* The linear address of a string operand: SDM 1 3.3.7 and 3.4.2.1. */
+static gva_t string_gva(struct lodge_vcpu *vcpu, const struct lodge_insn *insn, int reg, int seg)
+{
+	u64 offset = lodge_reg_read(vcpu, reg) & width_mask(insn->addr_width);
+	bool long_mode = lodge_code_width(vcpu) == 8;
+	struct lodge_segment s;
+
+	if (long_mode && seg != LODGE_SEG_FS && seg != LODGE_SEG_GS)
+		return offset;
+	vmx_segment_read(vcpu, seg, &s);
+	return long_mode ? s.base + offset : (u32)(s.base + offset);
+}
+
+static gva_t string_source(struct lodge_vcpu *vcpu, const struct lodge_insn *insn)
+{
+	return string_gva(vcpu, insn, LODGE_RSI, insn->seg);
+}
+
+static gva_t string_dest(struct lodge_vcpu *vcpu, const struct lodge_insn *insn)
+{
+	return string_gva(vcpu, insn, LODGE_RDI, LODGE_SEG_ES);
+}
+
+/* Move the index registers and the count; true when the instruction is done. */
+static bool string_step(struct lodge_vcpu *vcpu, const struct lodge_insn *insn)
+{
+	bool down = lodge_rflags_read(vcpu) & X86_EFLAGS_DF;
+	u64 delta = down ? -(u64)insn->width : insn->width;
+	u64 count;
+
+	if (insn->op != LODGE_INSN_STOS)
+		write_reg(vcpu, LODGE_RSI, insn->addr_width,
+			  lodge_reg_read(vcpu, LODGE_RSI) + delta);
+	write_reg(vcpu, LODGE_RDI, insn->addr_width, lodge_reg_read(vcpu, LODGE_RDI) + delta);
+	if (!insn->rep)
+		return true;
+
+	count = lodge_reg_read(vcpu, LODGE_RCX) - 1;
+	write_reg(vcpu, LODGE_RCX, insn->addr_width, count);
+	return !(count & width_mask(insn->addr_width));
+}
+
+/**
+ * struct ram_operand - where the RAM operand of a MOVS is
+ * @nr: pages it touches
+ * @gpa: by page
+ * @len: bytes, by page
+ */
+struct ram_operand {
+	u32 nr;
+	gpa_t gpa[OPERAND_PAGES];
+	u32 len[OPERAND_PAGES];
+};
+
+static u32 data_access(struct lodge_vcpu *vcpu, u32 access)
+{
+	return access | (lodge_cpl(vcpu) == 3 ? LODGE_GVA_USER : 0);
+}
+
+static void inject_page_fault(struct lodge_vcpu *vcpu, gva_t gva, u32 code)
+{
+	vcpu->cr2 = gva;
+	lodge_inject_exception(vcpu, X86_TRAP_PF, true, code);
+}
+
+/*
+ * Translate an operand of @width bytes. 0; 1 when the guest got a page fault;
+ * -EFAULT when it cannot be translated any other way.
+ */
+static int find_operand(struct lodge_vcpu *vcpu, gva_t gva, u32 width, u32 access,
+			struct ram_operand *op)
+{
+	struct lodge_walk_fault fault;
+
+	for (op->nr = 0; width; op->nr++) {
+		u32 len = min_t(u32, width, PAGE_SIZE - offset_in_page(gva));
+		int err = lodge_walk(vcpu, gva, data_access(vcpu, access), &op->gpa[op->nr],
+				     &fault);
+
+		if (err == -EFAULT) {
+			inject_page_fault(vcpu, gva, fault.code);
+			return 1;
+		}
+		if (err)
+			return -EFAULT;
+		op->len[op->nr] = len;
+		gva += len;
+		width -= len;
+	}
+	return 0;
+}
+
+static int read_operand(struct lodge_vcpu *vcpu, const struct ram_operand *op, u64 *data)
+{
+	u8 *p = (u8 *)data;
+	u32 i;
+
+	*data = 0;
+	for (i = 0; i < op->nr; p += op->len[i++]) {
+		if (lodge_mem_read(&vcpu->vm->mem, op->gpa[i], p, op->len[i]))
+			return -EFAULT;
+	}
+	return 0;
+}
+
+static int write_operand(struct lodge_vcpu *vcpu, const struct ram_operand *op, u64 data)
+{
+	const u8 *p = (const u8 *)&data;
+	u32 i;
+
+	for (i = 0; i < op->nr; p += op->len[i++]) {
+		if (lodge_mem_write(&vcpu->vm->mem, op->gpa[i], p, op->len[i]))
+			return -EFAULT;
+	}
+	return 0;
+}
+
+/*
+ * Which operand of a MOVS faulted, is RAM behind the other, and what is to be
+ * stored. Both are settled before the access to @gpa happens, because that may
+ * have side effects and must not happen twice. Returns as find_operand().
+ */
+static int resolve_movs(struct lodge_vcpu *vcpu, gpa_t gpa, struct lodge_insn *insn, u64 *data)
+{
+	struct ram_operand source, dest;
+	int ret;
+
+	ret = find_operand(vcpu, string_source(vcpu, insn), insn->width, 0, &source);
+	if (ret)
+		return ret;
+	ret = find_operand(vcpu, string_dest(vcpu, insn), insn->width, LODGE_GVA_WRITE, &dest);
+	if (ret)
+		return ret;
+
+	if (source.gpa[0] == gpa) {
+		insn->op = LODGE_INSN_MOVS_LOAD;
+		return read_operand(vcpu, &dest, data);
+	}
+	if (dest.gpa[0] != gpa)
+		return -EFAULT;
+	insn->op = LODGE_INSN_MOVS_STORE;
+	return read_operand(vcpu, &source, data);
+}
+
+/* --------------------------------------------------------------- completion */
+
+/**
+ * lodge_mmio_complete() - finish an instruction after its access was made
+ * @vcpu: the vCPU
+ * @insn: the instruction, from vcpu->pending
+ * @data: what a read gave; ignored for a write
+ *
+ * Context: owner, loaded; may sleep.
+ * Return: 0 (the guest may have got a page fault instead); -EFAULT when the
+ * RAM operand of a MOVS cannot be written: the guest stands at the instruction.
+ */
+int lodge_mmio_complete(struct lodge_vcpu *vcpu, const struct lodge_insn *insn, u64 data)
+{
+	struct ram_operand dest;
+	int ret;
+
+	switch (insn->op) {
+	case LODGE_INSN_LOAD:
+		load_reg(vcpu, insn, data);
+		break;
+	case LODGE_INSN_MOVS_LOAD:
+		/* Anew: another vCPU may have changed the page tables. */
+		ret = find_operand(vcpu, string_dest(vcpu, insn), insn->width, LODGE_GVA_WRITE,
+				   &dest);
+		if (ret > 0)
+			return 0;
+		if (ret || write_operand(vcpu, &dest, data))
+			return -EFAULT;
+		fallthrough;
+	case LODGE_INSN_MOVS_STORE:
+	case LODGE_INSN_STOS:
+		if (!string_step(vcpu, insn))
+			return 0;
+		break;
+	}
+	lodge_skip(vcpu, insn->len);
+	return 0;
+}
+
+/* ------------------------------------------------------------------ the exit */
+
+/* Leave with what is known when the instruction is not understood. */
+static int leave_undecoded(struct lodge_vcpu *vcpu, gpa_t gpa, u32 access, const u8 *bytes, int nr)
+{
+	struct lodge_exit *exit = &vcpu->run->exit;
+
+	vcpu->pending.reason = LODGE_EXIT_NONE;
+	lodge_exit_fill(vcpu, LODGE_EXIT_MMIO, 0);
+	exit->mmio.gpa = gpa;
+	if (access & EPT_ACCESS_EXEC)
+		exit->mmio.flags = LODGE_MMIO_FETCH;
+	else
+		exit->mmio.flags = LODGE_MMIO_UNDECODED |
+				   (access & EPT_ACCESS_WRITE ? LODGE_MMIO_WRITE : 0);
+	if (nr > 0) {
+		memcpy(exit->insn, bytes, nr);
+		exit->insn_bytes = nr;
+		exit->flags |= LODGE_EXIT_F_BYTES;
+	}
+	return LODGE_NEXT_LEAVE;
+}
+
+static int leave_decoded(struct lodge_vcpu *vcpu, gpa_t gpa, const struct lodge_insn *insn,
+			 u64 data, const u8 *bytes)
+{
+	struct lodge_exit *exit = &vcpu->run->exit;
+
+	lodge_exit_fill(vcpu, LODGE_EXIT_MMIO, insn->len);
+	exit->flags |= LODGE_EXIT_F_BYTES | LODGE_EXIT_F_COMPLETE;
+	memcpy(exit->insn, bytes, insn->len);
+	exit->insn_bytes = insn->len;
+	exit->mmio.gpa = gpa;
+	exit->mmio.width = insn->width;
+	if (insn_stores(insn)) {
+		exit->mmio.flags = LODGE_MMIO_WRITE;
+		exit->mmio.data = data & width_mask(insn->width);
+	}
+
+	vcpu->pending.reason = LODGE_EXIT_MMIO;
+	vcpu->pending.insn_len = insn->len;
+	vcpu->pending.insn = *insn;
+	return LODGE_NEXT_LEAVE;
+}
+
+/*
+ * What the instruction stores, and for MOVS which way it goes. Returns as
+ * find_operand().
+ */
+static int resolve_operands(struct lodge_vcpu *vcpu, gpa_t gpa, struct lodge_insn *insn,
+			    u64 *data)
+{
+	*data = 0;
+	switch (insn->op) {
+	case LODGE_INSN_STORE:
+		*data = lodge_reg_read(vcpu, insn->reg) >> (insn->high_byte ? 8 : 0);
+		return 0;
+	case LODGE_INSN_STORE_IMM:
+		*data = insn->imm;
+		return 0;
+	case LODGE_INSN_STOS:
+		*data = lodge_reg_read(vcpu, LODGE_RAX);
+		return 0;
+	case LODGE_INSN_MOVS:
+		return resolve_movs(vcpu, gpa, insn, data);
+	default:
+		return 0;
+	}
+}
+
+static int serve_lapic(struct lodge_vcpu *vcpu, gpa_t gpa, const struct lodge_insn *insn, u64 data)
+{
+	u32 offset = gpa & (LAPIC_MMIO_SIZE - 1);
+
+	if (insn_stores(insn))
+		lapic_mmio_write(vcpu, offset, insn->width, data & width_mask(insn->width));
+	else
+		lapic_mmio_read(vcpu, offset, insn->width, &data);
+	return lodge_mmio_complete(vcpu, insn, data);
+}
+
+/**
+ * lodge_mmio_exit() - handle a guest access to memory that is not RAM
+ * @vcpu: the vCPU
+ * @gpa: guest-physical address of the access
+ * @access: EPT_ACCESS_*
+ *
+ * The access must be an operand of the instruction at RIP: the caller sends
+ * elsewhere what the CPU did on its own, walking page tables or delivering an
+ * event.
+ *
+ * Context: owner, loaded; may sleep.
+ * Return: LODGE_NEXT_*; with LEAVE the exit is filled.
+ */
+int lodge_mmio_exit(struct lodge_vcpu *vcpu, gpa_t gpa, u32 access)
+{
+	u8 bytes[LODGE_INSN_MAX];
+	struct lodge_insn insn;
+	int nr, ret;
+	u64 data;
+
+	if (access & EPT_ACCESS_EXEC)
+		return leave_undecoded(vcpu, gpa, access, NULL, 0);
+
+	nr = lodge_insn_fetch(vcpu, bytes, sizeof(bytes));
+	if (nr < 0 || lodge_decode(bytes, nr, lodge_code_width(vcpu), &insn) ||
+	    offset_in_page(gpa) + insn.width > PAGE_SIZE)
+		return leave_undecoded(vcpu, gpa, access, bytes, nr);
+
+	ret = resolve_operands(vcpu, gpa, &insn, &data);
+	if (ret > 0)
+		return LODGE_NEXT_ENTER;
+
+	/* A direction that the instruction does not have: it was not its access. */
+	if (ret || insn_stores(&insn) != !!(access & EPT_ACCESS_WRITE))
+		return leave_undecoded(vcpu, gpa, access, bytes, nr);
+
+	if (lapic_mmio_here(vcpu, gpa)) {
+		if (serve_lapic(vcpu, gpa, &insn, data))
+			return leave_undecoded(vcpu, gpa, access, bytes, nr);
+		return LODGE_NEXT_ENTER;
+	}
+	return leave_decoded(vcpu, gpa, &insn, data, bytes);
+}

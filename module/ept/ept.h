@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The door of ept/: a VM's memory. Regions of user memory, the EPT that maps
+ * them on demand, and the notifier that keeps the two in step.
+ *
+ * Nothing in here knows vCPUs: what must happen to them is asked for through
+ * struct lodge_mem_ops.
+ */
+#ifndef LODGE_EPT_H
+#define LODGE_EPT_H
+
+#include <linux/atomic.h>
+#include <linux/lodge.h>
+#include <linux/mmu_notifier.h>
+#include <linux/mutex.h>
+#include <linux/percpu.h>
+#include <linux/spinlock.h>
+#include <linux/srcu.h>
+#include <linux/wait.h>
+
+#include "../types.h"
+
+struct lodge_mem;
+struct lodge_region_set;
+
+/**
+ * struct ept_caps - what the CPU's EPT can do and lodge uses
+ * @ad: accessed and dirty bits
+ * @huge_1g: 1 GiB leaves
+ * @nx_huge: iTLB multihit: no executable huge leaves
+ * @gpa_bits: width of a guest-physical address
+ *
+ * Set once at load, before the first VM.
+ */
+struct ept_caps {
+	bool ad;
+	bool huge_1g;
+	bool nx_huge;
+	u8 gpa_bits;
+};
+
+extern struct ept_caps ept_caps;
+
+/**
+ * struct lodge_mem_ops - what memory asks of the VM it belongs to
+ * @kick: get every CPU out of this VM's guest mode and return when each is out
+ *	and will ask ept_must_flush() before it enters again. Called without the
+ *	EPT lock, interrupts on, maybe with a page-table lock held: must not
+ *	sleep. Several threads may call it at once, and so may a vCPU's owner
+ *	from ept_fault().
+ */
+struct lodge_mem_ops {
+	void (*kick)(struct lodge_mem *mem);
+};
+
+/**
+ * struct lodge_mem - a VM's memory
+ * @mm: the mm whose user memory it is; constant. The notifier holds it (mmgrab),
+ *	so that it can be compared with; its memory goes when its users go
+ * @ops: constant
+ * @notifier: tells of changes in @mm
+ * @update: serializes changes of @regions
+ * @srcu: readers of @regions, and of user memory found through them
+ * @regions: the sorted regions; replaced whole under @update and @lock, read
+ *	under @srcu
+ * @lock: the EPT lock. Read: install and widen entries (with cmpxchg). Write:
+ *	take them away
+ * @inval_seq: counts ended invalidations
+ * @inval_active: invalidations between begin and end
+ * @inval_start: lowest hva they cover
+ * @inval_end: one past the highest
+ * @inval_wait: faults wait here for @inval_active to become 0; a lock of its own
+ * @root: the EPT's top table; constant
+ * @flush_gen: counts takings-away that CPUs must flush for; changed under @lock
+ * @flush_done: the generation every CPU has been made to look at; atomic
+ * @flush_seen: per CPU: the generation it has flushed for; that CPU's, irqs off
+ * @dead: the mm is gone; nothing can be mapped any more. Written under @lock
+ */
+struct lodge_mem {
+	struct mm_struct *mm;
+	const struct lodge_mem_ops *ops;
+	struct mmu_notifier notifier;
+	struct mutex update;	/* protects: changes of @regions */
+	struct srcu_struct srcu;
+	struct lodge_region_set __rcu *regions;
+	rwlock_t lock;		/* protects: the EPT, @inval_*, @flush_gen, @dead */
+	unsigned long inval_seq;
+	unsigned long inval_active;
+	u64 inval_start;
+	u64 inval_end;
+	wait_queue_head_t inval_wait;
+	u64 *root;
+	atomic64_t flush_gen;
+	atomic64_t flush_done;
+	s64 __percpu *flush_seen;
+	bool dead;
+};
+
+int lodge_mem_init(struct lodge_mem *mem, const struct lodge_mem_ops *ops);
+void lodge_mem_destroy(struct lodge_mem *mem);
+int lodge_mem_update(struct lodge_mem *mem, const struct lodge_mem_op *ops, u32 nr, u32 *bad);
+int lodge_mem_query(struct lodge_mem *mem, struct lodge_mem_region *out, u32 *nr);
+
+/* ept_fault(): the access that faulted */
+#define EPT_ACCESS_READ		BIT(0)
+#define EPT_ACCESS_WRITE	BIT(1)
+#define EPT_ACCESS_EXEC		BIT(2)
+
+/* ept_fault(): what it found */
+#define EPT_FAULT_MAPPED	0	/* mapped: enter again */
+#define EPT_FAULT_MMIO		1	/* no region, or a write to a read-only one */
+
+/**
+ * struct ept_fault - an EPT violation
+ * @gpa: in: faulting address
+ * @access: in: EPT_ACCESS_*
+ * @hva: out: user address behind @gpa, when there is a region
+ */
+struct ept_fault {
+	gpa_t gpa;
+	u32 access;
+	u64 hva;
+};
+
+int ept_fault(struct lodge_mem *mem, struct ept_fault *fault);
+int lodge_mem_read(struct lodge_mem *mem, gpa_t gpa, void *buf, size_t len);
+int lodge_mem_write(struct lodge_mem *mem, gpa_t gpa, const void *buf, size_t len);
+
+u64 ept_pointer(const struct lodge_mem *mem);
+bool ept_must_flush(struct lodge_mem *mem);
+
+#endif

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The door of pv/: the clock that stock Linux guests know as kvmclock. */
+#ifndef LODGE_PV_H
+#define LODGE_PV_H
+
+#include <linux/lodge.h>
+#include <linux/seqlock.h>
+
+#include "../types.h"
+
+struct pvclock_vcpu_time_info;
+
+/**
+ * struct kvmclock_base - host TSC, host time and guest time taken together
+ * @tsc: host TSC
+ * @raw_ns: CLOCK_MONOTONIC_RAW at @tsc
+ * @ns: guest nanoseconds at @tsc
+ * @mult: guest ns = @ns + (((host TSC - @tsc) shifted left by @shift) * @mult >> 32)
+ * @shift: see @mult; negative: shifted right
+ * @stable: the host's TSC is the same on all CPUs: this one base serves all
+ *	vCPUs until the clock is set. Else each update of a vCPU's page takes a
+ *	new one from CLOCK_MONOTONIC_RAW
+ */
+struct kvmclock_base {
+	u64 tsc;
+	u64 raw_ns;
+	u64 ns;
+	u32 mult;
+	s8 shift;
+	bool stable;
+};
+
+/**
+ * struct lodge_vmclock - a VM's clock
+ * @lock: protects @base; written by setters, read by who computes a time
+ * @base: where guest time stands
+ */
+struct lodge_vmclock {
+	seqlock_t lock;
+	struct kvmclock_base base;
+};
+
+/**
+ * struct lodge_vcpu_clock - a vCPU's kvmclock page
+ * @system_msr: MSR_KVM_SYSTEM_TIME as written: gpa of the page, bit 0 enables;
+ *	that bit is cleared when the page turns out to be no memory
+ * @wall_msr: MSR_KVM_WALL_CLOCK as written
+ * @wall_due: it has been written and the time not yet filled in
+ *
+ * All the owner's.
+ */
+struct lodge_vcpu_clock {
+	u64 system_msr;
+	u64 wall_msr;
+	bool wall_due;
+};
+
+void lodge_vmclock_init(struct lodge_vm *vm);
+void lodge_vmclock_get(struct lodge_vm *vm, struct lodge_clock *out);
+void lodge_vmclock_set(struct lodge_vm *vm, const struct lodge_clock *in);
+void lodge_vmclock_resync(struct lodge_vm *vm);
+
+/* Guest MSR writes; owner. 0, or -EINVAL for a #GP. The pages follow by kvmclock_update(). */
+int kvmclock_system_write(struct lodge_vcpu *vcpu, u64 value);
+int kvmclock_wall_write(struct lodge_vcpu *vcpu, u64 value);
+
+/* For LODGE_REQ_CLOCK; owner, may sleep. */
+void kvmclock_update(struct lodge_vcpu *vcpu);
+void kvmclock_reset(struct lodge_vcpu *vcpu);
+
+/* The arithmetic, for KUnit. */
+void kvmclock_scale(u32 khz, u32 *mult, s8 *shift);
+u64 kvmclock_shifted_ns(u64 guest_ns, u64 then_ns, u64 now_ns);
+u32 kvmclock_next_version(u32 version);
+void kvmclock_fill(struct pvclock_vcpu_time_info *page, const struct kvmclock_base *base,
+		   u64 tsc_offset);
+
+#endif

@@ -1,0 +1,387 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * RUN: take the inputs, loop between requests and the guest, leave with a
+ * reason. And how other threads get at a vCPU that is in here.
+ */
+#include <linux/mm.h>
+#include <linux/nospec.h>
+#include <linux/sched.h>
+#include <linux/sched/signal.h>
+#include <asm/fpu/api.h>
+
+#include "lodge.h"
+
+/* ---------------------------------------------------------- ownership of a vCPU */
+
+/**
+ * lodge_vcpu_lock_killable() - become the owner of a vCPU
+ * @vcpu: the vCPU
+ *
+ * A thread in RUN leaves the guest and lends the vCPU; see lodge_lend(). Ends
+ * with mutex_unlock(&vcpu->mutex).
+ *
+ * Context: may sleep.
+ * Return: 0, or -EINTR when the caller is being killed.
+ */
+int lodge_vcpu_lock_killable(struct lodge_vcpu *vcpu)
+{
+	int ret;
+
+	atomic_inc(&vcpu->state_waiters);
+	lodge_vcpu_request(vcpu, LODGE_REQ_STATE);
+	ret = mutex_lock_killable(&vcpu->mutex);
+	if (atomic_dec_and_test(&vcpu->state_waiters))
+		wake_up(&vcpu->state_wait);
+	return ret;
+}
+
+/* Guest state into the CPU and out of it, around the time RUN owns the vCPU. */
+static void lodge_run_start(struct lodge_vcpu *vcpu)
+{
+	lodge_vcpu_load(vcpu);
+	vcpu->vmx.flush_l1d = true;
+	fpu_swap_kvm_fpstate(&vcpu->fpu, true);
+}
+
+static void lodge_run_end(struct lodge_vcpu *vcpu)
+{
+	fpu_swap_kvm_fpstate(&vcpu->fpu, false);
+	lodge_vcpu_put(vcpu);
+}
+
+/* Let those who wait for the vCPU have it first. Return: -EINTR when killed. */
+static int lodge_lend(struct lodge_vcpu *vcpu)
+{
+	int ret;
+
+	lodge_run_end(vcpu);
+	mutex_unlock(&vcpu->mutex);
+	ret = wait_event_killable(vcpu->state_wait, !atomic_read(&vcpu->state_waiters));
+	/* Nobody holds it for long; and RUN has to give it back as the owner. */
+	mutex_lock(&vcpu->mutex);
+	lodge_run_start(vcpu);
+	return ret ? -EINTR : 0;
+}
+
+/* ------------------------------------------------------------- slots of CPU time */
+
+/*
+ * Where the scheduler of vCPUs has its say: between get and put the vCPU may be
+ * in the guest. Today the host's scheduler alone decides.
+ */
+static int lodge_slot_get(struct lodge_vcpu *vcpu)
+{
+	return 0;
+}
+
+static void lodge_slot_put(struct lodge_vcpu *vcpu)
+{
+}
+
+/* ----------------------------------------------------------------------- requests */
+
+static void lodge_take_nmis(struct lodge_vcpu *vcpu)
+{
+	/* One being handled or pending, one behind it; more are lost. */
+	int sent = atomic_xchg(&vcpu->nmis_sent, 0);
+
+	vcpu->nmis_queued = min(2, vcpu->nmis_queued + sent);
+}
+
+static void lodge_take_init(struct lodge_vcpu *vcpu)
+{
+	lodge_vcpu_init_reset(vcpu, true);
+}
+
+/* SDM 3A 9.4.4: real mode, CS:IP = vector << 12. */
+static void lodge_take_sipi(struct lodge_vcpu *vcpu)
+{
+	struct lodge_segment cs;
+	u8 vector = READ_ONCE(vcpu->sipi_vector);
+
+	if (vcpu->mp_state != LODGE_MP_WAIT_SIPI)
+		return;	/* ignored by a CPU that runs */
+	vmx_segment_read(vcpu, LODGE_SEG_CS, &cs);
+	cs.selector = vector << 8;
+	cs.base = vector << 12;
+	vmx_segment_write(vcpu, LODGE_SEG_CS, &cs);
+	lodge_rip_write(vcpu, 0);
+	vcpu->mp_state = LODGE_MP_RUNNABLE;
+}
+
+static void lodge_take_nothing(struct lodge_vcpu *vcpu)
+{
+	/* The look at the APIC comes with the next entry, anyway. */
+}
+
+/* Requests that do not leave RUN, in the order in which they are taken. */
+static const struct {
+	enum lodge_request request;
+	void (*take)(struct lodge_vcpu *vcpu);
+} lodge_requests[] = {
+	{ LODGE_REQ_INIT, lodge_take_init },
+	{ LODGE_REQ_SIPI, lodge_take_sipi },
+	{ LODGE_REQ_TIMER, lapic_take_timer },
+	{ LODGE_REQ_NMI, lodge_take_nmis },
+	{ LODGE_REQ_IRQ, lodge_take_nothing },
+	{ LODGE_REQ_CLOCK, kvmclock_update },
+};
+
+static bool lodge_test_and_clear(struct lodge_vcpu *vcpu, enum lodge_request request)
+{
+	return test_bit(request, &vcpu->requests) &&
+	       test_and_clear_bit(request, &vcpu->requests);
+}
+
+/* The end of RUN: an exit of no instruction. */
+static int lodge_leave(struct lodge_vcpu *vcpu, u32 reason)
+{
+	lodge_exit_fill(vcpu, reason, 0);
+	return reason == LODGE_EXIT_KICK || reason == LODGE_EXIT_SIGNAL ? -EINTR :
+									  LODGE_NEXT_LEAVE;
+}
+
+/* Return: enum lodge_next, or -errno to end RUN with. */
+static int lodge_take_requests(struct lodge_vcpu *vcpu)
+{
+	int i;
+
+	/* What another CPU wrote before it set a bit is seen after the bit is. */
+	smp_rmb();
+	if (lodge_test_and_clear(vcpu, LODGE_REQ_STATE) && lodge_lend(vcpu))
+		return lodge_leave(vcpu, LODGE_EXIT_SIGNAL);
+	for (i = 0; i < ARRAY_SIZE(lodge_requests); i++)
+		if (lodge_test_and_clear(vcpu, lodge_requests[i].request))
+			lodge_requests[i].take(vcpu);
+	if (lodge_test_and_clear(vcpu, LODGE_REQ_SHUTDOWN))
+		return lodge_leave(vcpu, LODGE_EXIT_SHUTDOWN);
+	if (lodge_test_and_clear(vcpu, LODGE_REQ_KICK))
+		return lodge_leave(vcpu, LODGE_EXIT_KICK);
+	if (lodge_test_and_clear(vcpu, LODGE_REQ_PAUSE) && READ_ONCE(vcpu->vm->paused))
+		return lodge_leave(vcpu, LODGE_EXIT_PAUSED);
+	return LODGE_NEXT_ENTER;
+}
+
+/* What the host wants of the thread. Return: as lodge_take_requests(). */
+static int lodge_host_wants(struct lodge_vcpu *vcpu)
+{
+	if (signal_pending(current))
+		return lodge_leave(vcpu, LODGE_EXIT_SIGNAL);
+	/* Task work, rseq, memory-cgroup throttling: done on the way to user mode. */
+	if (test_thread_flag(TIF_NOTIFY_RESUME))
+		return lodge_leave(vcpu, LODGE_EXIT_HOST_WORK);
+	cond_resched();
+	return LODGE_NEXT_ENTER;
+}
+
+/* ----------------------------------------------------------------------- the loop */
+
+/* HLT, or waiting for SIPI: sleep until somebody has a request, or a signal. */
+static void lodge_block(struct lodge_vcpu *vcpu)
+{
+	vcpu->stats.halts++;
+	rcuwait_wait_event(&vcpu->wait,
+			   READ_ONCE(vcpu->requests) || signal_pending(current),
+			   TASK_INTERRUPTIBLE);
+}
+
+/* Return: true when the vCPU executes instructions. */
+static bool lodge_runnable(struct lodge_vcpu *vcpu)
+{
+	if (vcpu->mp_state == LODGE_MP_HALTED && vmx_can_wake(vcpu))
+		vcpu->mp_state = LODGE_MP_RUNNABLE;
+	return vcpu->mp_state == LODGE_MP_RUNNABLE;
+}
+
+static bool lodge_leave_for_eoi(struct lodge_vcpu *vcpu)
+{
+	u8 vector;
+
+	if (likely(!lapic_next_eoi(vcpu, &vector)))
+		return false;
+	lodge_exit_fill(vcpu, LODGE_EXIT_EOI, 0);
+	vcpu->run->exit.eoi.vector = vector;
+	return true;
+}
+
+/* Return: LODGE_NEXT_LEAVE with the exit filled, or -errno. */
+static int lodge_loop(struct lodge_vcpu *vcpu)
+{
+	int next;
+
+	for (;;) {
+		next = READ_ONCE(vcpu->requests) ? lodge_take_requests(vcpu) : LODGE_NEXT_ENTER;
+		if (next == LODGE_NEXT_ENTER)
+			next = lodge_host_wants(vcpu);
+		if (next != LODGE_NEXT_ENTER)
+			return next;
+		if (lodge_leave_for_eoi(vcpu))
+			return LODGE_NEXT_LEAVE;
+		if (!lodge_runnable(vcpu)) {
+			lodge_block(vcpu);
+			continue;
+		}
+		next = lodge_slot_get(vcpu);
+		if (next)
+			return next;
+		next = vmx_vcpu_enter(vcpu);
+		lodge_slot_put(vcpu);
+		if (next != LODGE_NEXT_ENTER)
+			return next;
+	}
+}
+
+/* --------------------------------------------------------------- inputs, outputs */
+
+/* The data of an IN, in the part of RAX that the instruction writes. */
+static void lodge_complete_in(struct lodge_vcpu *vcpu, u32 width, u64 data)
+{
+	u64 mask = GENMASK(width * 8 - 1, 0);
+	u64 rax = vcpu->regs[LODGE_RAX];
+
+	/* As any 32-bit result, a 32-bit IN clears bits 63:32. */
+	vcpu->regs[LODGE_RAX] = width == 4 ? (u32)data : (rax & ~mask) | (data & mask);
+}
+
+static void lodge_complete_done(struct lodge_vcpu *vcpu, u64 data)
+{
+	const struct lodge_pending_io *p = &vcpu->pending;
+
+	switch (p->reason) {
+	case LODGE_EXIT_MMIO:
+		lodge_mmio_complete(vcpu, &p->insn, data);
+		return;
+	case LODGE_EXIT_PIO:
+		if (p->port_in)
+			lodge_complete_in(vcpu, p->width, data);
+		break;
+	case LODGE_EXIT_RDMSR:
+		vcpu->regs[LODGE_RAX] = (u32)data;
+		vcpu->regs[LODGE_RDX] = data >> 32;
+		break;
+	}
+	lodge_skip(vcpu, p->insn_len);
+}
+
+/* Finish the instruction that left. Loaded. */
+static int lodge_complete(struct lodge_vcpu *vcpu, u32 complete, u64 data)
+{
+	if (complete == LODGE_COMPLETE_DONE)
+		lodge_complete_done(vcpu, data);
+	else if (complete == LODGE_COMPLETE_FAULT)
+		lodge_inject_gp(vcpu);
+	vcpu->pending.reason = LODGE_EXIT_NONE;
+	return 0;
+}
+
+/* Take what the caller has put into the page. Loaded. */
+static int lodge_take_inputs(struct lodge_vcpu *vcpu, u64 *wanted)
+{
+	struct lodge_run *run = vcpu->run;
+	u32 complete = READ_ONCE(run->complete);
+	u64 dirty = READ_ONCE(run->dirty);
+	u32 flags = READ_ONCE(run->flags);
+
+	*wanted = READ_ONCE(run->wanted);
+	if (flags & ~LODGE_RUN_F_BYTES || (dirty | *wanted) & ~LODGE_STATE_SHARED ||
+	    READ_ONCE(run->reserved) || complete > LODGE_COMPLETE_FAULT)
+		return -EINVAL;
+	if (complete && vcpu->pending.reason == LODGE_EXIT_NONE)
+		return -EINVAL;
+	if (unlikely(dirty)) {
+		/* Checked before the completion changes anything, set after it. */
+		u64 bad = lodge_state_from_page(vcpu, dirty, false);
+
+		if (bad) {
+			run->dirty = bad;
+			return -EINVAL;
+		}
+	}
+	if (complete)
+		lodge_complete(vcpu, complete, READ_ONCE(run->data));
+	if (unlikely(dirty) && lodge_state_from_page(vcpu, dirty, true))
+		return -EINVAL;
+	run->complete = LODGE_COMPLETE_NONE;
+	run->dirty = 0;
+	return 0;
+}
+
+/* Fill the page for the caller. Loaded. */
+static void lodge_give_outputs(struct lodge_vcpu *vcpu, u64 wanted, bool bytes)
+{
+	struct lodge_exit *e = &vcpu->run->exit;
+	int nr;
+
+	e->seq = ++vcpu->stats.user_exits;
+	if (bytes && !(e->flags & LODGE_EXIT_F_BYTES)) {
+		nr = lodge_insn_fetch(vcpu, e->insn, LODGE_INSN_MAX);
+		if (nr > 0) {
+			e->insn_bytes = nr;
+			e->flags |= LODGE_EXIT_F_BYTES;
+		}
+	}
+	if (wanted)
+		lodge_state_to_page(vcpu, wanted);
+	vcpu->run->valid = wanted;
+}
+
+/* The instruction bytes are worth a page walk where the guest is at its end. */
+static bool lodge_wants_bytes(const struct lodge_vcpu *vcpu)
+{
+	u32 reason = vcpu->run->exit.reason;
+
+	return READ_ONCE(vcpu->run->flags) & LODGE_RUN_F_BYTES ||
+	       reason == LODGE_EXIT_UNHANDLED || reason == LODGE_EXIT_SHUTDOWN ||
+	       reason == LODGE_EXIT_MEM_FAULT;
+}
+
+static long lodge_run_owned(struct lodge_vcpu *vcpu)
+{
+	u64 wanted;
+	int ret;
+
+	lodge_run_start(vcpu);
+	ret = lodge_take_inputs(vcpu, &wanted);
+	if (!ret) {
+		vcpu->pending.reason = LODGE_EXIT_NONE;
+		ret = lodge_loop(vcpu);
+		if (ret == LODGE_NEXT_LEAVE || ret == -EINTR)
+			lodge_give_outputs(vcpu, wanted, lodge_wants_bytes(vcpu));
+	}
+	lodge_run_end(vcpu);
+	return ret == LODGE_NEXT_LEAVE ? 0 : ret;
+}
+
+/**
+ * lodge_vcpu_run() - LODGE_VCPU_RUN
+ * @vcpu: the vCPU
+ *
+ * Context: may sleep; the calling thread is the vCPU's while it lasts.
+ * Return: 0 with the page's exit filled; -EINTR kicked or signalled, filled as
+ * well; -EBUSY another thread is in RUN; -EPERM the caller's memory is not the
+ * VM's; -EINVAL bad inputs; -EIO no VMX on this CPU.
+ */
+long lodge_vcpu_run(struct lodge_vcpu *vcpu)
+{
+	struct lodge_vm *vm = vcpu->vm;
+	long ret;
+
+	if (current->mm != vm->mem.mm)
+		return -EPERM;
+	if (atomic_cmpxchg(&vcpu->running, 0, 1))
+		return -EBUSY;
+	/* After a full barrier: PAUSE sees us running, or we see it pausing. */
+	if (READ_ONCE(vm->paused))
+		set_bit(LODGE_REQ_PAUSE, &vcpu->requests);
+	ret = mutex_lock_killable(&vcpu->mutex);
+	if (!ret) {
+		ret = lodge_run_owned(vcpu);
+		mutex_unlock(&vcpu->mutex);
+	}
+	atomic_set_release(&vcpu->running, 0);
+	/* Pairs with the barrier of whoever starts to wait. */
+	smp_mb();
+	if (READ_ONCE(vm->paused))
+		wake_up(&vm->pause_wait);
+	return ret;
+}

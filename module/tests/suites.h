@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The KUnit suites, one per part; suites.c hands them to KUnit. */
+#ifndef LODGE_TESTS_SUITES_H
+#define LODGE_TESTS_SUITES_H
+
+#include <kunit/test.h>
+
+extern struct kunit_suite lodge_ept_suite;
+extern struct kunit_suite lodge_lapic_suite;
+extern struct kunit_suite lodge_kvmclock_suite;
+extern struct kunit_suite lodge_cpuid_suite;
+extern struct kunit_suite lodge_msr_suite;
+extern struct kunit_suite lodge_decode_suite;
+extern struct kunit_suite lodge_walk_suite;
+
+#endif

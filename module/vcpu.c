@@ -1,0 +1,371 @@
+// SPDX-License-Identifier: GPL-2.0
+/* A virtual CPU: its file, its life, its calls but RUN. */
+#include <linux/anon_inodes.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+#include <linux/smp.h>
+#include <linux/uaccess.h>
+
+#include "compat.h"
+#include "lodge.h"
+
+static_assert(sizeof(struct lodge_run) <= PAGE_SIZE);
+
+void lodge_vcpu_wake(struct lodge_vcpu *vcpu)
+{
+	int cpu;
+
+	rcuwait_wake_up(&vcpu->wait);
+	/*
+	 * The barrier between the request and this read; vmx_vcpu_load() has the
+	 * other. A vCPU on this very CPU is out of the guest and will look.
+	 */
+	smp_mb();
+	cpu = READ_ONCE(vcpu->cpu);
+	if (cpu >= 0 && cpu != raw_smp_processor_id())
+		smp_send_reschedule(cpu);
+}
+
+void lodge_vcpu_init_reset(struct lodge_vcpu *vcpu, bool init)
+{
+	int i;
+
+	for (i = 0; i < 16; i++)
+		vcpu->regs[i] = 0;
+	/* SDM 3A table 10-1: family, model and stepping. */
+	vcpu->regs[LODGE_RDX] = 0x600;
+	vcpu->event.info = 0;
+	vcpu->pending.reason = LODGE_EXIT_NONE;
+	vcpu->nmis_queued = 0;
+	vcpu->mp_state = vcpu->id ? LODGE_MP_WAIT_SIPI : LODGE_MP_RUNNABLE;
+	lodge_dr_reset(vcpu);
+	lodge_cr_reset(vcpu, init);
+	lodge_msr_reset(vcpu, init);
+	lapic_reset(vcpu, init);
+	lodge_fpu_reset(vcpu, init);
+	kvmclock_reset(vcpu);
+	vmx_vcpu_reset(vcpu, init);
+	vmx_syscall_msrs_changed(vcpu);
+}
+
+/**
+ * lodge_exit_fill() - start to fill the shared page's exit
+ * @vcpu: the vCPU; loaded
+ * @reason: LODGE_EXIT_*
+ * @insn_len: length of the instruction at RIP; 0 when the exit is not about one
+ */
+void lodge_exit_fill(struct lodge_vcpu *vcpu, u32 reason, u32 insn_len)
+{
+	struct lodge_exit *e = &vcpu->run->exit;
+
+	memset(e, 0, sizeof(*e));
+	e->reason = reason;
+	e->rip = lodge_rip_read(vcpu);
+	if (insn_len) {
+		e->flags |= LODGE_EXIT_F_INSN;
+		e->insn_len = insn_len;
+		e->next_rip = lodge_next_rip(vcpu, insn_len);
+	}
+}
+
+/* ------------------------------------------------------------------------- life */
+
+/* Every part takes a vCPU whose own part is still zero: order does not matter. */
+void lodge_vcpu_destroy(struct lodge_vcpu *vcpu)
+{
+	lapic_destroy(vcpu);
+	vmx_vcpu_destroy(vcpu);
+	lodge_fpu_destroy(vcpu);
+	kfree(vcpu->cpuid);
+	free_page((unsigned long)vcpu->run);
+	mutex_destroy(&vcpu->mutex);
+	kfree(vcpu);
+}
+
+static int lodge_vcpu_init_parts(struct lodge_vcpu *vcpu)
+{
+	const struct lodge_cpuid_table *cpuid = lodge_cpuid_supported();
+	int ret;
+
+	vcpu->run = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+	if (!vcpu->run)
+		return -ENOMEM;
+	vcpu->run->size = sizeof(*vcpu->run);
+	ret = lodge_cpuid_set(vcpu, cpuid->e, cpuid->nr);
+	if (ret)
+		return ret;
+	ret = lodge_fpu_init(vcpu);
+	if (ret)
+		return ret;
+	ret = lapic_init(vcpu);
+	if (ret)
+		return ret;
+	return vmx_vcpu_create(vcpu);
+}
+
+static struct lodge_vcpu *lodge_vcpu_alloc(struct lodge_vm *vm, u32 id)
+{
+	struct lodge_vcpu *vcpu = kzalloc(sizeof(*vcpu), GFP_KERNEL_ACCOUNT);
+	int ret;
+
+	if (!vcpu)
+		return ERR_PTR(-ENOMEM);
+	vcpu->vm = vm;
+	vcpu->id = id;
+	vcpu->cpu = -1;
+	vcpu->vmx.vmcs_cpu = -1;
+	mutex_init(&vcpu->mutex);
+	init_waitqueue_head(&vcpu->state_wait);
+	rcuwait_init(&vcpu->wait);
+	ret = lodge_vcpu_init_parts(vcpu);
+	if (ret) {
+		lodge_vcpu_destroy(vcpu);
+		return ERR_PTR(ret);
+	}
+	lodge_vcpu_load(vcpu);
+	lodge_vcpu_init_reset(vcpu, false);
+	vmx_vcpu_apply_model(vcpu);
+	lodge_vcpu_put(vcpu);
+	return vcpu;
+}
+
+/* ------------------------------------------------------------------------ calls */
+
+static long lodge_vcpu_call_run(void *object, void *arg)
+{
+	return lodge_vcpu_run(object);
+}
+
+static long lodge_vcpu_kick(void *object, void *arg)
+{
+	lodge_vcpu_request(object, LODGE_REQ_KICK);
+	return 0;
+}
+
+static long lodge_vcpu_get_state(void *object, void *arg)
+{
+	struct lodge_vcpu *vcpu = object;
+	long ret = lodge_vcpu_lock_killable(vcpu);
+
+	if (ret)
+		return ret;
+	ret = lodge_state_get(vcpu, arg);
+	mutex_unlock(&vcpu->mutex);
+	return ret;
+}
+
+static long lodge_vcpu_set_state(void *object, void *arg)
+{
+	struct lodge_vcpu *vcpu = object;
+	long ret = lodge_vcpu_lock_killable(vcpu);
+
+	if (ret)
+		return ret;
+	ret = lodge_state_set(vcpu, arg);
+	mutex_unlock(&vcpu->mutex);
+	return ret;
+}
+
+static long lodge_vcpu_set_cpuid(void *object, void *arg)
+{
+	struct lodge_vcpu *vcpu = object;
+	struct lodge_cpuid_entry *e;
+	struct lodge_cpuid *req = arg;
+	long ret;
+
+	if (req->flags || req->bad || req->nr > 256)
+		return -EINVAL;
+	e = memdup_user(u64_to_user_ptr(req->entries), array_size(req->nr ?: 1, sizeof(*e)));
+	if (IS_ERR(e))
+		return PTR_ERR(e);
+	ret = lodge_cpuid_check(e, req->nr, &req->bad);
+	if (ret)
+		goto out;
+	ret = lodge_vcpu_lock_killable(vcpu);
+	if (ret)
+		goto out;
+	ret = vcpu->has_run ? -EBUSY : lodge_cpuid_set(vcpu, e, req->nr);
+	if (!ret) {
+		lodge_vcpu_load(vcpu);
+		vmx_vcpu_apply_model(vcpu);
+		lodge_vcpu_put(vcpu);
+	}
+	mutex_unlock(&vcpu->mutex);
+out:
+	kfree(e);
+	return ret;
+}
+
+static long lodge_vcpu_inject_exception(struct lodge_vcpu *vcpu, const struct lodge_inject *req)
+{
+	bool has_code = req->flags & LODGE_INJECT_F_CODE;
+	long ret;
+
+	if (req->code >> 32 || !vmx_exception_valid(req->vector, has_code, req->code) ||
+	    (req->address && req->vector != 14) || (!has_code && req->code))
+		return -EINVAL;
+	ret = lodge_vcpu_lock_killable(vcpu);
+	if (ret)
+		return ret;
+	if (vcpu->event.info) {
+		ret = -EBUSY;
+	} else {
+		if (req->vector == 14)
+			vcpu->cr2 = req->address;
+		lodge_inject_exception(vcpu, req->vector, has_code, req->code);
+	}
+	mutex_unlock(&vcpu->mutex);
+	return ret;
+}
+
+static long lodge_vcpu_inject(void *object, void *arg)
+{
+	const struct lodge_inject *req = arg;
+	struct lodge_vcpu *vcpu = object;
+
+	if (req->flags & ~LODGE_INJECT_F_CODE)
+		return -EINVAL;
+	switch (req->kind) {
+	case LODGE_INJECT_NMI:
+		if (req->flags || req->vector || req->code || req->address)
+			return -EINVAL;
+		atomic_inc(&vcpu->nmis_sent);
+		lodge_vcpu_request(vcpu, LODGE_REQ_NMI);
+		return 0;
+	case LODGE_INJECT_EXCEPTION:
+		return lodge_vcpu_inject_exception(vcpu, req);
+	default:
+		return -EINVAL;
+	}
+}
+
+static long lodge_vcpu_translate(void *object, void *arg)
+{
+	const u32 known = LODGE_GVA_WRITE | LODGE_GVA_EXEC | LODGE_GVA_USER;
+	struct lodge_walk_fault fault;
+	struct lodge_translate *req = arg;
+	struct lodge_vcpu *vcpu = object;
+	gpa_t gpa;
+	long ret;
+
+	if (req->flags & ~known)
+		return -EINVAL;
+	ret = lodge_vcpu_lock_killable(vcpu);
+	if (ret)
+		return ret;
+	lodge_vcpu_load(vcpu);
+	ret = lodge_walk(vcpu, req->gva, req->flags, &gpa, &fault);
+	lodge_vcpu_put(vcpu);
+	mutex_unlock(&vcpu->mutex);
+	if (ret)
+		return -ENOENT;
+	req->gpa = gpa;
+	return 0;
+}
+
+static long lodge_vcpu_get_stats(void *object, void *arg)
+{
+	struct lodge_vcpu_stats *stats = arg;
+	struct lodge_vcpu *vcpu = object;
+
+	if (stats->flags)
+		return -EINVAL;
+	/* Counters only: a value that is one behind does not matter. */
+	memcpy(stats, &vcpu->stats, sizeof(*stats));
+	stats->size = sizeof(*stats);
+	return 0;
+}
+
+static const struct lodge_call lodge_vcpu_calls[] = {
+	{ LODGE_VCPU_RUN, 0, false, lodge_vcpu_call_run },
+	{ LODGE_VCPU_KICK, 0, false, lodge_vcpu_kick },
+	{ LODGE_VCPU_GET_STATE, sizeof(struct lodge_vcpu_state), true, lodge_vcpu_get_state },
+	{ LODGE_VCPU_SET_STATE, sizeof(struct lodge_vcpu_state), true, lodge_vcpu_set_state },
+	{ LODGE_VCPU_SET_CPUID, sizeof(struct lodge_cpuid), true, lodge_vcpu_set_cpuid },
+	{ LODGE_VCPU_INJECT, sizeof(struct lodge_inject), false, lodge_vcpu_inject },
+	{ LODGE_VCPU_TRANSLATE, sizeof(struct lodge_translate), true, lodge_vcpu_translate },
+	{ LODGE_VCPU_GET_STATS, sizeof(struct lodge_vcpu_stats), true, lodge_vcpu_get_stats },
+};
+
+static long lodge_vcpu_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	return lodge_call(file->private_data, lodge_vcpu_calls, ARRAY_SIZE(lodge_vcpu_calls),
+			  cmd, arg);
+}
+
+static int lodge_vcpu_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	struct lodge_vcpu *vcpu = file->private_data;
+
+	if (vma->vm_pgoff || vma_pages(vma) != 1 || !(vma->vm_flags & VM_SHARED) ||
+	    vma->vm_flags & VM_EXEC)
+		return -EINVAL;
+	return vm_insert_page(vma, vma->vm_start, virt_to_page(vcpu->run));
+}
+
+static int lodge_vcpu_release(struct inode *inode, struct file *file)
+{
+	struct lodge_vcpu *vcpu = file->private_data;
+
+	lodge_vm_put(vcpu->vm);
+	return 0;
+}
+
+static const struct file_operations lodge_vcpu_fops = {
+	.owner = THIS_MODULE,
+	.unlocked_ioctl = lodge_vcpu_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+	.mmap = lodge_vcpu_mmap,
+	.release = lodge_vcpu_release,
+	.llseek = noop_llseek,
+};
+
+/**
+ * lodge_vcpu_create() - make a vCPU and a file for it
+ * @vm: its VM
+ * @id: below LODGE_MAX_VCPUS
+ *
+ * Context: may sleep.
+ * Return: the file descriptor, -EBUSY when @id is taken, -ENOMEM, -EMFILE.
+ */
+int lodge_vcpu_create(struct lodge_vm *vm, u32 id)
+{
+	struct lodge_vcpu *vcpu;
+	struct file *file;
+	int fd;
+
+	if (mutex_lock_killable(&vm->lock))
+		return -EINTR;
+	if (vm->vcpus[id]) {
+		fd = -EBUSY;
+		goto out;
+	}
+	vcpu = lodge_vcpu_alloc(vm, id);
+	if (IS_ERR(vcpu)) {
+		fd = PTR_ERR(vcpu);
+		goto out;
+	}
+	fd = get_unused_fd_flags(O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		goto err_vcpu;
+	file = anon_inode_getfile("lodge-vcpu", &lodge_vcpu_fops, vcpu, O_RDWR);
+	if (IS_ERR(file)) {
+		put_unused_fd(fd);
+		fd = PTR_ERR(file);
+		goto err_vcpu;
+	}
+	lodge_vm_get(vm);
+	/* Complete: from here on messages find it. */
+	smp_store_release(&vm->vcpus[id], vcpu);
+	fd_install(fd, file);
+	goto out;
+
+err_vcpu:
+	lodge_vcpu_destroy(vcpu);
+out:
+	mutex_unlock(&vm->lock);
+	return fd;
+}

@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: GPL-2.0
+/* A virtual machine: its file, its life, its calls. */
+#include <linux/anon_inodes.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/smp.h>
+#include <linux/uaccess.h>
+
+#include "lodge.h"
+
+#define LODGE_MAX_MEM_OPS	1024
+
+static DEFINE_SPINLOCK(lodge_vms_lock);	/* protects lodge_vms */
+static LIST_HEAD(lodge_vms);		/* every VM, for what concerns the host */
+
+static void lodge_vm_nothing(void *arg)
+{
+}
+
+/*
+ * Get every CPU out of this VM's guest mode. The interrupt alone does it: a CPU
+ * that takes it is in the host, and looks at the flush generation before it
+ * enters again. vmx_vcpu_load() has the other half of the barrier.
+ */
+static void lodge_vm_kick_cpus(struct lodge_mem *mem)
+{
+	struct lodge_vm *vm = container_of(mem, struct lodge_vm, mem);
+	struct lodge_vcpu *vcpu;
+	int self = get_cpu();
+	int cpu, i;
+
+	smp_mb();
+	lodge_for_each_vcpu(vm, vcpu, i) {
+		cpu = READ_ONCE(vcpu->cpu);
+		if (cpu >= 0 && cpu != self)
+			smp_call_function_single(cpu, lodge_vm_nothing, NULL, 1);
+	}
+	put_cpu();
+}
+
+static const struct lodge_mem_ops lodge_vm_mem_ops = {
+	.kick = lodge_vm_kick_cpus,
+};
+
+/* ------------------------------------------------------------------------- life */
+
+static struct lodge_vm *lodge_vm_create(void)
+{
+	struct lodge_vm *vm = kzalloc(sizeof(*vm), GFP_KERNEL_ACCOUNT);
+	int ret;
+
+	if (!vm)
+		return ERR_PTR(-ENOMEM);
+	refcount_set(&vm->refs, 1);
+	mutex_init(&vm->lock);
+	init_waitqueue_head(&vm->pause_wait);
+	ret = vmx_own();
+	if (ret)
+		goto err_free;
+	ret = lodge_mem_init(&vm->mem, &lodge_vm_mem_ops);
+	if (ret)
+		goto err_disown;
+	lodge_vmclock_init(vm);
+	spin_lock(&lodge_vms_lock);
+	list_add(&vm->all, &lodge_vms);
+	spin_unlock(&lodge_vms_lock);
+	return vm;
+
+err_disown:
+	vmx_disown();
+err_free:
+	kfree(vm);
+	return ERR_PTR(ret);
+}
+
+/** lodge_vm_get() - take a reference */
+void lodge_vm_get(struct lodge_vm *vm)
+{
+	refcount_inc(&vm->refs);
+}
+
+/**
+ * lodge_vm_put() - drop a reference; the last one takes the VM down
+ * @vm: the VM
+ *
+ * Context: may sleep.
+ */
+void lodge_vm_put(struct lodge_vm *vm)
+{
+	int i;
+
+	if (!refcount_dec_and_test(&vm->refs))
+		return;
+	spin_lock(&lodge_vms_lock);
+	list_del(&vm->all);
+	spin_unlock(&lodge_vms_lock);
+	for (i = 0; i < LODGE_MAX_VCPUS; i++)
+		if (vm->vcpus[i])
+			lodge_vcpu_destroy(vm->vcpus[i]);
+	lodge_mem_destroy(&vm->mem);
+	vmx_disown();
+	mutex_destroy(&vm->lock);
+	kfree(vm);
+}
+
+/**
+ * lodge_vms_resumed() - the host slept, and its TSC may have started anew
+ * @suspend_tsc: host TSC when it went to sleep
+ *
+ * Guests see their TSC and clock go on; the VMCSs, all cleared at suspend, take
+ * the new offsets when they are next loaded.
+ *
+ * Context: interrupts off, one CPU.
+ */
+void lodge_vms_resumed(u64 suspend_tsc)
+{
+	u64 now = rdtsc();
+	struct lodge_vcpu *vcpu;
+	struct lodge_vm *vm;
+	int i;
+
+	/* Nobody can hold the lock: nothing else runs. */
+	list_for_each_entry(vm, &lodge_vms, all) {
+		lodge_vmclock_resync(vm);
+		lodge_for_each_vcpu(vm, vcpu, i) {
+			if (now < suspend_tsc)
+				vcpu->vmx.tsc_offset += suspend_tsc - now;
+			lodge_vcpu_request(vcpu, LODGE_REQ_TIMER);
+		}
+	}
+}
+
+/* ------------------------------------------------------------------------ calls */
+
+static long lodge_vm_create_vcpu(void *object, void *arg)
+{
+	const struct lodge_create_vcpu *req = arg;
+
+	if (req->flags || req->reserved || req->id >= LODGE_MAX_VCPUS)
+		return -EINVAL;
+	return lodge_vcpu_create(object, req->id);
+}
+
+static long lodge_vm_mem_update(void *object, void *arg)
+{
+	struct lodge_mem_update *req = arg;
+	struct lodge_vm *vm = object;
+	struct lodge_mem_op *ops;
+	long ret;
+
+	if (current->mm != vm->mem.mm)
+		return -EPERM;
+	if (req->flags || req->bad || !req->nr || req->nr > LODGE_MAX_MEM_OPS)
+		return -EINVAL;
+	ops = memdup_user(u64_to_user_ptr(req->ops), array_size(req->nr, sizeof(*ops)));
+	if (IS_ERR(ops))
+		return PTR_ERR(ops);
+	ret = lodge_mem_update(&vm->mem, ops, req->nr, &req->bad);
+	kfree(ops);
+	return ret;
+}
+
+static long lodge_vm_mem_query(void *object, void *arg)
+{
+	struct lodge_mem_query *req = arg;
+	struct lodge_mem_region *regions;
+	struct lodge_vm *vm = object;
+	u32 room = min_t(u32, req->nr, LODGE_MAX_REGIONS);
+	long ret;
+
+	if (req->flags || req->reserved)
+		return -EINVAL;
+	regions = kvcalloc(room ?: 1, sizeof(*regions), GFP_KERNEL_ACCOUNT);
+	if (!regions)
+		return -ENOMEM;
+	req->nr = room;
+	ret = lodge_mem_query(&vm->mem, regions, &req->nr);
+	if (!ret && copy_to_user(u64_to_user_ptr(req->regions), regions,
+				 array_size(req->nr, sizeof(*regions))))
+		ret = -EFAULT;
+	kvfree(regions);
+	return ret;
+}
+
+static bool lodge_vm_settled(struct lodge_vm *vm)
+{
+	struct lodge_vcpu *vcpu;
+	int i;
+
+	lodge_for_each_vcpu(vm, vcpu, i)
+		if (atomic_read(&vcpu->running))
+			return false;
+	return true;
+}
+
+static long lodge_vm_pause(void *object, void *arg)
+{
+	struct lodge_vm *vm = object;
+	struct lodge_vcpu *vcpu;
+	long ret;
+	int i;
+
+	if (mutex_lock_killable(&vm->lock))
+		return -EINTR;
+	WRITE_ONCE(vm->paused, true);
+	lodge_for_each_vcpu(vm, vcpu, i)
+		lodge_vcpu_request(vcpu, LODGE_REQ_PAUSE);
+	ret = wait_event_interruptible(vm->pause_wait, lodge_vm_settled(vm));
+	if (ret) {
+		WRITE_ONCE(vm->paused, false);
+		ret = -EINTR;
+	}
+	mutex_unlock(&vm->lock);
+	return ret;
+}
+
+static long lodge_vm_resume(void *object, void *arg)
+{
+	struct lodge_vm *vm = object;
+
+	if (mutex_lock_killable(&vm->lock))
+		return -EINTR;
+	WRITE_ONCE(vm->paused, false);
+	mutex_unlock(&vm->lock);
+	return 0;
+}
+
+static long lodge_vm_clock_get(void *object, void *arg)
+{
+	struct lodge_clock *clock = arg;
+
+	if (clock->flags)
+		return -EINVAL;
+	lodge_vmclock_get(object, clock);
+	return 0;
+}
+
+static long lodge_vm_clock_set(void *object, void *arg)
+{
+	struct lodge_clock *clock = arg;
+
+	if (clock->flags)
+		return -EINVAL;
+	lodge_vmclock_set(object, clock);
+	return 0;
+}
+
+static long lodge_vm_msi(void *object, void *arg)
+{
+	const struct lodge_msi *msi = arg;
+
+	if (msi->flags || msi->reserved)
+		return -EINVAL;
+	return lapic_send_msi(object, msi->address, msi->data);
+}
+
+static const struct lodge_call lodge_vm_calls[] = {
+	{ LODGE_VM_MSI, sizeof(struct lodge_msi), false, lodge_vm_msi },
+	{ LODGE_VM_CREATE_VCPU, sizeof(struct lodge_create_vcpu), false, lodge_vm_create_vcpu },
+	{ LODGE_VM_MEM_UPDATE, sizeof(struct lodge_mem_update), true, lodge_vm_mem_update },
+	{ LODGE_VM_MEM_QUERY, sizeof(struct lodge_mem_query), true, lodge_vm_mem_query },
+	{ LODGE_VM_PAUSE, 0, false, lodge_vm_pause },
+	{ LODGE_VM_RESUME, 0, false, lodge_vm_resume },
+	{ LODGE_VM_CLOCK_GET, sizeof(struct lodge_clock), true, lodge_vm_clock_get },
+	{ LODGE_VM_CLOCK_SET, sizeof(struct lodge_clock), false, lodge_vm_clock_set },
+};
+
+static long lodge_vm_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	return lodge_call(file->private_data, lodge_vm_calls, ARRAY_SIZE(lodge_vm_calls), cmd,
+			  arg);
+}
+
+static int lodge_vm_release(struct inode *inode, struct file *file)
+{
+	lodge_vm_put(file->private_data);
+	return 0;
+}
+
+static const struct file_operations lodge_vm_fops = {
+	.owner = THIS_MODULE,
+	.unlocked_ioctl = lodge_vm_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+	.release = lodge_vm_release,
+	.llseek = noop_llseek,
+};
+
+/**
+ * lodge_vm_open() - make a VM and a file for it
+ *
+ * Context: may sleep.
+ * Return: the file descriptor, -EBUSY when VMX is another's, -ENOMEM, -EMFILE.
+ */
+int lodge_vm_open(void)
+{
+	struct lodge_vm *vm = lodge_vm_create();
+	int fd;
+
+	if (IS_ERR(vm))
+		return PTR_ERR(vm);
+	fd = anon_inode_getfd("lodge-vm", &lodge_vm_fops, vm, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		lodge_vm_put(vm);
+	return fd;
+}

@@ -1,0 +1,479 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What is done about each VM exit: one table, by basic exit reason, and the
+ * handlers it names. SDM 3C chapter 28, 3D appendix C.
+ */
+#include <linux/nospec.h>
+#include <linux/sched/signal.h>
+#include <asm/processor-flags.h>
+#include <asm/trapnr.h>
+
+#include "../lodge.h"
+#include "insn.h"
+#include "vmx_internal.h"
+
+static u32 vmx_insn_len(void)
+{
+	return vmx_vmread(VMCS_EXIT_INSN_LEN);
+}
+
+static bool vmx_protected_not_kernel(struct lodge_vcpu *vcpu)
+{
+	return lodge_cpl(vcpu) != 0;
+}
+
+/* ------------------------------------------------------------ nothing to do */
+
+/* The host has dealt with it while interrupts were on, or it just ends a stint. */
+static int vmx_slow_nothing(struct lodge_vcpu *vcpu)
+{
+	return LODGE_NEXT_ENTER;
+}
+
+static bool vmx_fast_timer(struct lodge_vcpu *vcpu)
+{
+	return true;
+}
+
+static bool vmx_fast_window(struct lodge_vcpu *vcpu)
+{
+	vcpu->vmx.recheck = true;
+	return true;
+}
+
+/* -------------------------------------------------- instructions, done in here */
+
+static bool vmx_fast_cpuid(struct lodge_vcpu *vcpu)
+{
+	u32 out[4];
+
+	lodge_cpuid_query(vcpu, vcpu->regs[LODGE_RAX], vcpu->regs[LODGE_RCX], out);
+	vcpu->regs[LODGE_RAX] = out[0];
+	vcpu->regs[LODGE_RBX] = out[1];
+	vcpu->regs[LODGE_RCX] = out[2];
+	vcpu->regs[LODGE_RDX] = out[3];
+	lodge_skip(vcpu, vmx_insn_len());
+	return true;
+}
+
+static int vmx_slow_hlt(struct lodge_vcpu *vcpu)
+{
+	lodge_skip(vcpu, vmx_insn_len());
+	vcpu->mp_state = LODGE_MP_HALTED;
+	return LODGE_NEXT_ENTER;
+}
+
+/* Caches are coherent and no device bypasses them: nothing to write back. */
+static bool vmx_fast_cache(struct lodge_vcpu *vcpu)
+{
+	lodge_skip(vcpu, vmx_insn_len());
+	return true;
+}
+
+static bool vmx_fast_ud(struct lodge_vcpu *vcpu)
+{
+	lodge_inject_ud(vcpu);
+	return true;
+}
+
+static bool vmx_fast_gp(struct lodge_vcpu *vcpu)
+{
+	lodge_inject_gp(vcpu);
+	return true;
+}
+
+/* The answers stock guests know: no such call; not from user mode. */
+#define LODGE_HYPERCALL_ENOSYS	1000
+#define LODGE_HYPERCALL_EPERM	1
+
+static bool vmx_fast_vmcall(struct lodge_vcpu *vcpu)
+{
+	u64 ret = -LODGE_HYPERCALL_ENOSYS;
+
+	if (vmx_protected_not_kernel(vcpu))
+		ret = -LODGE_HYPERCALL_EPERM;
+	vcpu->regs[LODGE_RAX] = lodge_code_width(vcpu) == 8 ? ret : (u32)ret;
+	lodge_skip(vcpu, vmx_insn_len());
+	return true;
+}
+
+static int vmx_slow_xsetbv(struct lodge_vcpu *vcpu)
+{
+	u64 value = (u32)vcpu->regs[LODGE_RAX] | vcpu->regs[LODGE_RDX] << 32;
+
+	if (vmx_protected_not_kernel(vcpu) || (u32)vcpu->regs[LODGE_RCX] ||
+	    lodge_xcr0_write(vcpu, value))
+		lodge_inject_gp(vcpu);
+	else
+		lodge_skip(vcpu, vmx_insn_len());
+	return LODGE_NEXT_ENTER;
+}
+
+/* ------------------------------------------------------------------------ MSRs */
+
+static void vmx_rdmsr_done(struct lodge_vcpu *vcpu, u64 value)
+{
+	vcpu->regs[LODGE_RAX] = (u32)value;
+	vcpu->regs[LODGE_RDX] = value >> 32;
+	lodge_skip(vcpu, vmx_insn_len());
+}
+
+static int vmx_msr_leave(struct lodge_vcpu *vcpu, u32 reason, u64 data)
+{
+	u32 len = vmx_insn_len();
+
+	lodge_exit_fill(vcpu, reason, len);
+	vcpu->run->exit.flags |= LODGE_EXIT_F_COMPLETE;
+	vcpu->run->exit.msr.index = vcpu->regs[LODGE_RCX];
+	vcpu->run->exit.msr.data = data;
+	vcpu->pending.reason = reason;
+	vcpu->pending.insn_len = len;
+	return LODGE_NEXT_LEAVE;
+}
+
+static bool vmx_fast_rdmsr(struct lodge_vcpu *vcpu)
+{
+	u64 value = 0;
+
+	switch (lodge_msr_read(vcpu, vcpu->regs[LODGE_RCX], &value, false)) {
+	case LODGE_MSR_OK:
+		vmx_rdmsr_done(vcpu, value);
+		return true;
+	case LODGE_MSR_GP:
+		lodge_inject_gp(vcpu);
+		return true;
+	default:
+		return false;
+	}
+}
+
+static int vmx_slow_rdmsr(struct lodge_vcpu *vcpu)
+{
+	return vmx_msr_leave(vcpu, LODGE_EXIT_RDMSR, 0);
+}
+
+static u64 vmx_msr_value(const struct lodge_vcpu *vcpu)
+{
+	return (u32)vcpu->regs[LODGE_RAX] | vcpu->regs[LODGE_RDX] << 32;
+}
+
+/* The APIC's MSRs are the hot ones, and their handlers do not sleep. */
+static bool vmx_msr_is_apic(u32 index)
+{
+	return (index >= APIC_BASE_MSR && index < APIC_BASE_MSR + 0x100) ||
+	       index == MSR_IA32_TSC_DEADLINE;
+}
+
+static int vmx_wrmsr(struct lodge_vcpu *vcpu)
+{
+	u32 index = vcpu->regs[LODGE_RCX];
+	u64 value = vmx_msr_value(vcpu);
+
+	switch (lodge_msr_write(vcpu, index, value, false)) {
+	case LODGE_MSR_OK:
+		vcpu->vmx.recheck = true;
+		lodge_skip(vcpu, vmx_insn_len());
+		return LODGE_NEXT_ENTER;
+	case LODGE_MSR_GP:
+		lodge_inject_gp(vcpu);
+		return LODGE_NEXT_ENTER;
+	default:
+		return vmx_msr_leave(vcpu, LODGE_EXIT_WRMSR, value);
+	}
+}
+
+static bool vmx_fast_wrmsr(struct lodge_vcpu *vcpu)
+{
+	if (!vmx_msr_is_apic(vcpu->regs[LODGE_RCX]))
+		return false;
+	vmx_wrmsr(vcpu);
+	return true;
+}
+
+/* ---------------------------------------------------- control, debug registers */
+
+static int vmx_cr_write(struct lodge_vcpu *vcpu, int cr, u64 value)
+{
+	if (lodge_code_width(vcpu) != 8)
+		value = (u32)value;
+	switch (cr) {
+	case 0:
+		return lodge_cr0_write(vcpu, value);
+	case 4:
+		return lodge_cr4_write(vcpu, value);
+	case 8:
+		if (value & ~0xfull)
+			return -EINVAL;
+		lapic_cr8_write(vcpu, value);
+		vcpu->vmx.recheck = true;
+		return 0;
+	default:
+		return -EINVAL;
+	}
+}
+
+/* SDM 3C table 28-3. CR3 accesses do not exit; CLTS neither, TS is the guest's. */
+static int vmx_slow_cr(struct lodge_vcpu *vcpu)
+{
+	u64 qual = vcpu->vmx.exit_qual;
+	int cr = qual & 15, reg = qual >> 8 & 15;
+	int ret = 0;
+
+	switch (qual >> 4 & 3) {
+	case 0:		/* MOV to CR */
+		ret = vmx_cr_write(vcpu, cr, lodge_reg_read(vcpu, reg));
+		break;
+	case 1:		/* MOV from CR8 */
+		lodge_reg_write(vcpu, reg, lapic_cr8_read(vcpu));
+		break;
+	case 2:		/* CLTS */
+		ret = lodge_cr0_write(vcpu, lodge_cr0_read(vcpu) & ~X86_CR0_TS);
+		break;
+	case 3:		/* LMSW can set PE but not clear it */
+		ret = lodge_cr0_write(vcpu, (lodge_cr0_read(vcpu) & ~0xeull) |
+				      (qual >> 16 & 0xf));
+		break;
+	}
+	if (ret)
+		lodge_inject_gp(vcpu);
+	else
+		lodge_skip(vcpu, vmx_insn_len());
+	return LODGE_NEXT_ENTER;
+}
+
+/* SDM 3C table 28-4. */
+static int vmx_slow_dr(struct lodge_vcpu *vcpu)
+{
+	u64 qual = vcpu->vmx.exit_qual;
+	int dr = qual & 7, reg = qual >> 8 & 15;
+
+	if ((dr == 4 || dr == 5) && lodge_cr4_read(vcpu) & X86_CR4_DE) {
+		lodge_inject_ud(vcpu);
+		return LODGE_NEXT_ENTER;
+	}
+	if (lodge_cpl(vcpu)) {
+		lodge_inject_gp(vcpu);
+		return LODGE_NEXT_ENTER;
+	}
+	if (vcpu->dr7 & DR7_GD) {
+		vcpu->dr6 |= DR6_BD;
+		vcpu->dr7 &= ~DR7_GD;
+		vmcs_write(VMCS_GUEST_DR7, vcpu->dr7);
+		lodge_inject_exception(vcpu, X86_TRAP_DB, false, 0);
+		return LODGE_NEXT_ENTER;
+	}
+	if (qual & BIT(4)) {
+		lodge_reg_write(vcpu, reg, lodge_dr_read(vcpu, dr));
+	} else if (lodge_dr_write(vcpu, dr, lodge_reg_read(vcpu, reg))) {
+		lodge_inject_gp(vcpu);
+		return LODGE_NEXT_ENTER;
+	}
+	lodge_skip(vcpu, vmx_insn_len());
+	return LODGE_NEXT_ENTER;
+}
+
+/* -------------------------------------------------------------- exceptions, NMI */
+
+/*
+ * NMIs and machine checks went to the host right after the exit. #DB does not
+ * change DR6 and DR7 when it exits: the qualification says how (SDM 3C 28.2.1).
+ */
+static int vmx_slow_exception(struct lodge_vcpu *vcpu)
+{
+	u32 info = vcpu->vmx.intr_info;
+	u32 vector = info & VMX_INTR_VECTOR;
+	u32 code = 0;
+
+	if ((info & VMX_INTR_TYPE) == LODGE_EVENT_NMI << VMX_INTR_TYPE_SHIFT ||
+	    vector == X86_TRAP_MC)
+		return LODGE_NEXT_ENTER;
+	if (vector == X86_TRAP_DB &&
+	    (info & VMX_INTR_TYPE) == LODGE_EVENT_EXCEPTION << VMX_INTR_TYPE_SHIFT) {
+		vcpu->dr6 |= vcpu->vmx.exit_qual & (DR6_TRAPS | DR6_BD | DR6_BS);
+		if (vcpu->dr7 & DR7_GD) {
+			vcpu->dr7 &= ~DR7_GD;
+			vmcs_write(VMCS_GUEST_DR7, vcpu->dr7);
+		}
+	}
+	if (info & VMX_INTR_CODE)
+		code = vmx_vmread(VMCS_EXIT_INTR_CODE);
+	vmx_reflect_exception(vcpu, info, code);
+	return LODGE_NEXT_ENTER;
+}
+
+/* ---------------------------------------------------------- memory, I/O ports */
+
+static u32 vmx_ept_access(u64 qual)
+{
+	u32 access = 0;
+
+	if (qual & VMX_EPT_FETCH)
+		access |= EPT_ACCESS_EXEC;
+	if (qual & VMX_EPT_WRITE)
+		access |= EPT_ACCESS_WRITE;
+	return access ?: EPT_ACCESS_READ;
+}
+
+static int vmx_mem_fault_leave(struct lodge_vcpu *vcpu, const struct ept_fault *fault, int error)
+{
+	struct lodge_exit *e = &vcpu->run->exit;
+
+	lodge_exit_fill(vcpu, LODGE_EXIT_MEM_FAULT, 0);
+	e->mem.gpa = fault->gpa;
+	e->mem.hva = fault->hva;
+	e->mem.error = -error;
+	if (fault->access & EPT_ACCESS_WRITE)
+		e->mem.flags |= LODGE_GVA_WRITE;
+	if (fault->access & EPT_ACCESS_EXEC)
+		e->mem.flags |= LODGE_GVA_EXEC;
+	return LODGE_NEXT_LEAVE;
+}
+
+static int vmx_slow_ept_violation(struct lodge_vcpu *vcpu)
+{
+	struct ept_fault fault = {
+		.gpa = vmx_vmread(VMCS_GUEST_PHYSICAL_ADDRESS),
+		.access = vmx_ept_access(vcpu->vmx.exit_qual),
+	};
+	int ret;
+
+	vcpu->vmx.flush_l1d = true;
+	ret = ept_fault(&vcpu->vm->mem, &fault);
+	if (ret == EPT_FAULT_MAPPED) {
+		vcpu->stats.ept_mapped++;
+		return LODGE_NEXT_ENTER;
+	}
+	if (ret == EPT_FAULT_MMIO)
+		return lodge_mmio_exit(vcpu, fault.gpa, fault.access);
+	/* A signal or a retry: the run loop looks, and the guest tries again. */
+	if (ret == -EINTR || ret == -EAGAIN)
+		return LODGE_NEXT_ENTER;
+	return vmx_mem_fault_leave(vcpu, &fault, ret);
+}
+
+/* SDM 3C table 28-5. */
+static int vmx_slow_io(struct lodge_vcpu *vcpu)
+{
+	u64 qual = vcpu->vmx.exit_qual;
+	struct lodge_exit *e = &vcpu->run->exit;
+	u32 len = vmx_insn_len();
+	u32 width = (qual & 7) + 1;
+
+	lodge_exit_fill(vcpu, LODGE_EXIT_PIO, len);
+	e->pio.port = qual >> 16;
+	e->pio.width = width;
+	if (qual & BIT(3))
+		e->pio.flags |= LODGE_PIO_IN;
+	if (qual & BIT(5))
+		e->pio.flags |= LODGE_PIO_REP;
+	if (qual & BIT(4)) {
+		e->pio.flags |= LODGE_PIO_STRING;
+		return LODGE_NEXT_LEAVE;
+	}
+	if (!(qual & BIT(3)))
+		e->pio.data = vcpu->regs[LODGE_RAX] & GENMASK(width * 8 - 1, 0);
+	e->flags |= LODGE_EXIT_F_COMPLETE;
+	vcpu->pending.reason = LODGE_EXIT_PIO;
+	vcpu->pending.insn_len = len;
+	vcpu->pending.port_in = qual & BIT(3);
+	vcpu->pending.width = width;
+	return LODGE_NEXT_LEAVE;
+}
+
+/* --------------------------------------------------------------- ends of a guest */
+
+static int vmx_slow_triple_fault(struct lodge_vcpu *vcpu)
+{
+	lodge_exit_fill(vcpu, LODGE_EXIT_SHUTDOWN, 0);
+	return LODGE_NEXT_LEAVE;
+}
+
+static int vmx_slow_unhandled(struct lodge_vcpu *vcpu)
+{
+	struct lodge_exit *e = &vcpu->run->exit;
+	u32 basic = vcpu->vmx.exit_reason & VMX_EXIT_REASON_BASIC;
+
+	lodge_exit_fill(vcpu, LODGE_EXIT_UNHANDLED, 0);
+	e->unhandled.hw_reason = vcpu->vmx.exit_reason;
+	e->unhandled.qualification = vmx_vmread(VMCS_EXIT_QUALIFICATION);
+	e->unhandled.intr_info = vmx_vmread(VMCS_EXIT_INTR_INFO);
+	if (basic == VMX_EXIT_EPT_MISCONFIG)
+		e->unhandled.gpa = vmx_vmread(VMCS_GUEST_PHYSICAL_ADDRESS);
+	return LODGE_NEXT_LEAVE;
+}
+
+/* The CPU saw no interrupt window for long; when it lost state, that was all. */
+static int vmx_slow_notify(struct lodge_vcpu *vcpu)
+{
+	if (vcpu->vmx.exit_qual & BIT(0))
+		return vmx_slow_unhandled(vcpu);
+	return LODGE_NEXT_ENTER;
+}
+
+/* ---------------------------------------------------------------------- the table */
+
+#define FAST(n, f)	{ .name = (n), .fast = (f), .slow = vmx_slow_nothing }
+#define SLOW(n, s)	{ .name = (n), .slow = (s) }
+#define SLOW_QUAL(n, s)	{ .name = (n), .slow = (s), .qual = true }
+
+static const struct vmx_exit_handler vmx_exit_handlers[NR_VMX_EXITS] = {
+	[VMX_EXIT_EXCEPTION_NMI] = SLOW_QUAL("exception or NMI", vmx_slow_exception),
+	[VMX_EXIT_EXTERNAL_INTERRUPT] = SLOW("external interrupt", vmx_slow_nothing),
+	[VMX_EXIT_TRIPLE_FAULT] = SLOW("triple fault", vmx_slow_triple_fault),
+	[VMX_EXIT_INTERRUPT_WINDOW] = FAST("interrupt window", vmx_fast_window),
+	[VMX_EXIT_NMI_WINDOW] = FAST("NMI window", vmx_fast_window),
+	[VMX_EXIT_TASK_SWITCH] = SLOW("task switch", vmx_slow_unhandled),
+	[VMX_EXIT_CPUID] = FAST("CPUID", vmx_fast_cpuid),
+	[VMX_EXIT_GETSEC] = FAST("GETSEC", vmx_fast_ud),
+	[VMX_EXIT_HLT] = SLOW("HLT", vmx_slow_hlt),
+	[VMX_EXIT_INVD] = FAST("INVD", vmx_fast_cache),
+	[VMX_EXIT_RDPMC] = FAST("RDPMC", vmx_fast_gp),
+	[VMX_EXIT_VMCALL] = FAST("VMCALL", vmx_fast_vmcall),
+	[VMX_EXIT_VMCLEAR] = FAST("VMCLEAR", vmx_fast_ud),
+	[VMX_EXIT_VMLAUNCH] = FAST("VMLAUNCH", vmx_fast_ud),
+	[VMX_EXIT_VMPTRLD] = FAST("VMPTRLD", vmx_fast_ud),
+	[VMX_EXIT_VMPTRST] = FAST("VMPTRST", vmx_fast_ud),
+	[VMX_EXIT_VMREAD] = FAST("VMREAD", vmx_fast_ud),
+	[VMX_EXIT_VMRESUME] = FAST("VMRESUME", vmx_fast_ud),
+	[VMX_EXIT_VMWRITE] = FAST("VMWRITE", vmx_fast_ud),
+	[VMX_EXIT_VMXOFF] = FAST("VMXOFF", vmx_fast_ud),
+	[VMX_EXIT_VMXON] = FAST("VMXON", vmx_fast_ud),
+	[VMX_EXIT_CR] = SLOW_QUAL("control register", vmx_slow_cr),
+	[VMX_EXIT_DR] = SLOW_QUAL("debug register", vmx_slow_dr),
+	[VMX_EXIT_IO] = SLOW_QUAL("I/O port", vmx_slow_io),
+	[VMX_EXIT_RDMSR] = { "RDMSR", vmx_fast_rdmsr, vmx_slow_rdmsr },
+	[VMX_EXIT_WRMSR] = { "WRMSR", vmx_fast_wrmsr, vmx_wrmsr },
+	[VMX_EXIT_MWAIT] = FAST("MWAIT", vmx_fast_ud),
+	[VMX_EXIT_MONITOR] = FAST("MONITOR", vmx_fast_ud),
+	[VMX_EXIT_EPT_VIOLATION] = SLOW_QUAL("EPT violation", vmx_slow_ept_violation),
+	[VMX_EXIT_EPT_MISCONFIG] = SLOW("EPT misconfiguration", vmx_slow_unhandled),
+	[VMX_EXIT_INVEPT] = FAST("INVEPT", vmx_fast_ud),
+	[VMX_EXIT_PREEMPTION_TIMER] = FAST("preemption timer", vmx_fast_timer),
+	[VMX_EXIT_INVVPID] = FAST("INVVPID", vmx_fast_ud),
+	[VMX_EXIT_WBINVD] = FAST("WBINVD", vmx_fast_cache),
+	[VMX_EXIT_XSETBV] = SLOW("XSETBV", vmx_slow_xsetbv),
+	[VMX_EXIT_VMFUNC] = FAST("VMFUNC", vmx_fast_ud),
+	[VMX_EXIT_ENCLS] = FAST("ENCLS", vmx_fast_ud),
+	[VMX_EXIT_UMWAIT] = FAST("UMWAIT", vmx_fast_ud),
+	[VMX_EXIT_TPAUSE] = FAST("TPAUSE", vmx_fast_ud),
+	[VMX_EXIT_BUS_LOCK] = SLOW("bus lock", vmx_slow_nothing),
+	[VMX_EXIT_NOTIFY] = SLOW_QUAL("notify window", vmx_slow_notify),
+};
+
+static const struct vmx_exit_handler vmx_exit_unknown = SLOW("unknown", vmx_slow_unhandled);
+
+/**
+ * vmx_exit_handler() - who deals with an exit
+ * @basic: basic exit reason
+ *
+ * Return: a row of the table, never NULL.
+ */
+const struct vmx_exit_handler *vmx_exit_handler(u32 basic)
+{
+	const struct vmx_exit_handler *h;
+
+	if (basic >= NR_VMX_EXITS)
+		return &vmx_exit_unknown;
+	h = &vmx_exit_handlers[array_index_nospec(basic, NR_VMX_EXITS)];
+	return h->slow ? h : &vmx_exit_unknown;
+}

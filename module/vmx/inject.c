@@ -1,0 +1,369 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Events on their way into the guest: exceptions, NMIs and interrupts are put
+ * into the VMCS when the guest can take them, windows are opened when it cannot
+ * yet, and what an exit cut short is delivered again, once.
+ */
+#include <linux/kernel.h>
+#include <asm/processor-flags.h>
+#include <asm/trapnr.h>
+
+#include "../lodge.h"
+#include "insn.h"
+#include "vmx_internal.h"
+
+#define EVENT(type)	((u32)(type) << VMX_INTR_TYPE_SHIFT)
+
+/* Exceptions that push an error code, SDM 3A table 6-1. */
+#define VECTORS_WITH_CODE						\
+	(BIT(X86_TRAP_DF) | BIT(X86_TRAP_TS) | BIT(X86_TRAP_NP) |	\
+	 BIT(X86_TRAP_SS) | BIT(X86_TRAP_GP) | BIT(X86_TRAP_PF) | BIT(X86_TRAP_AC))
+
+#define CONTRIBUTORY							\
+	(BIT(X86_TRAP_DE) | BIT(X86_TRAP_TS) | BIT(X86_TRAP_NP) |	\
+	 BIT(X86_TRAP_SS) | BIT(X86_TRAP_GP))
+
+enum vmx_merge { MERGE_SECOND, MERGE_DOUBLE, MERGE_SHUTDOWN };
+
+/* What becomes of a second exception while a first is delivered, SDM 3A table 6-5. */
+static enum vmx_merge vmx_merge(u8 first, u8 second)
+{
+	bool harmful = BIT(second) & (CONTRIBUTORY | BIT(X86_TRAP_PF));
+
+	if (first == X86_TRAP_DF && harmful)
+		return MERGE_SHUTDOWN;
+	if (first == X86_TRAP_PF && harmful)
+		return MERGE_DOUBLE;
+	if (BIT(first) & CONTRIBUTORY && BIT(second) & CONTRIBUTORY)
+		return MERGE_DOUBLE;
+	return MERGE_SECOND;
+}
+
+static void vmx_event_set(struct lodge_vcpu *vcpu, u32 info, u32 code, u32 len)
+{
+	/* In real mode nothing pushes an error code (SDM 3C 27.2.1.3). */
+	if (!(vcpu->cr0 & X86_CR0_PE))
+		info &= ~VMX_INTR_CODE;
+	vcpu->event = (struct lodge_pending_event) {
+		.info = info | VMX_INTR_VALID, .code = code, .insn_len = len,
+	};
+	vcpu->vmx.recheck = true;
+}
+
+/**
+ * lodge_inject_exception() - raise an exception before the next instruction
+ * @vcpu: the vCPU; owner
+ * @vector: exception vector
+ * @has_code: @code goes on the stack
+ * @code: error code
+ *
+ * Merges with an exception that is still being delivered.
+ *
+ * Context: any; the vCPU need not be loaded.
+ */
+void lodge_inject_exception(struct lodge_vcpu *vcpu, u8 vector, bool has_code, u32 code)
+{
+	u32 old = vcpu->event.info;
+
+	if (old & VMX_INTR_VALID &&
+	    (old & VMX_INTR_TYPE) == EVENT(LODGE_EVENT_EXCEPTION)) {
+		switch (vmx_merge(old & VMX_INTR_VECTOR, vector)) {
+		case MERGE_SECOND:
+			break;
+		case MERGE_DOUBLE:
+			vector = X86_TRAP_DF;
+			has_code = true;
+			code = 0;
+			break;
+		case MERGE_SHUTDOWN:
+			vcpu->event.info = 0;
+			lodge_vcpu_request(vcpu, LODGE_REQ_SHUTDOWN);
+			return;
+		}
+	}
+	vmx_event_set(vcpu, vector | EVENT(LODGE_EVENT_EXCEPTION) |
+		      (has_code ? VMX_INTR_CODE : 0), code, 0);
+}
+
+/**
+ * vmx_reflect_exception() - give the guest an exception that was intercepted
+ * @vcpu: the vCPU; loaded
+ * @info: VM-exit interruption information
+ * @code: error code
+ *
+ * INT1 arrives as a privileged software exception and keeps its length.
+ */
+void vmx_reflect_exception(struct lodge_vcpu *vcpu, u32 info, u32 code)
+{
+	if ((info & VMX_INTR_TYPE) == EVENT(LODGE_EVENT_EXCEPTION))
+		lodge_inject_exception(vcpu, info & VMX_INTR_VECTOR, info & VMX_INTR_CODE, code);
+	else
+		vmx_event_set(vcpu, info & (VMX_INTR_VECTOR | VMX_INTR_TYPE), 0,
+			      vmx_vmread(VMCS_EXIT_INSN_LEN));
+}
+
+static void vmx_block_nmi(bool block)
+{
+	u32 state = vmx_vmread(VMCS_GUEST_INTERRUPTIBILITY);
+
+	vmcs_write(VMCS_GUEST_INTERRUPTIBILITY,
+		   block ? state | VMX_BLOCKED_NMI : state & ~VMX_BLOCKED_NMI);
+}
+
+/* IRET had ended the blocking of NMIs and then faulted: it is still to come. */
+static void vmx_undo_iret(struct lodge_vcpu *vcpu)
+{
+	u32 reason = vcpu->vmx.exit_reason;
+	u32 bits = 0;
+
+	if (reason == VMX_EXIT_EXCEPTION_NMI)
+		bits = vcpu->vmx.intr_info;
+	else if (reason == VMX_EXIT_EPT_VIOLATION)
+		bits = vmx_vmread(VMCS_EXIT_QUALIFICATION);
+	BUILD_BUG_ON(VMX_EPT_NMI_UNBLOCKED != VMX_INTR_NMI_UNBLOCKED);
+	if (bits & VMX_INTR_NMI_UNBLOCKED)
+		vmx_block_nmi(true);
+}
+
+/**
+ * vmx_take_lost_event() - keep an event whose delivery the exit cut short
+ * @vcpu: the vCPU; loaded
+ *
+ * SDM 3C 28.2.4 and 25.9.3.
+ *
+ * Context: after every exit, interrupts off.
+ */
+void vmx_take_lost_event(struct lodge_vcpu *vcpu)
+{
+	u32 info = vmx_vmread(VMCS_IDT_VECTORING_INFO);
+	u32 len = 0, code = 0;
+
+	if (likely(!(info & VMX_INTR_VALID))) {
+		vmx_undo_iret(vcpu);
+		return;
+	}
+	switch ((info & VMX_INTR_TYPE) >> VMX_INTR_TYPE_SHIFT) {
+	case LODGE_EVENT_NMI:
+		/* Its injection blocks NMIs again; blocked ones it could not pass. */
+		vmx_block_nmi(false);
+		break;
+	case LODGE_EVENT_SOFT_INT:
+	case LODGE_EVENT_PRIV_TRAP:
+	case LODGE_EVENT_SOFT_TRAP:
+		len = vmx_vmread(VMCS_EXIT_INSN_LEN);
+		break;
+	}
+	if (info & VMX_INTR_CODE)
+		code = vmx_vmread(VMCS_IDT_VECTORING_CODE);
+	vmx_event_set(vcpu, info & (VMX_INTR_VECTOR | VMX_INTR_TYPE | VMX_INTR_CODE), code, len);
+}
+
+static void vmx_write_event(struct lodge_vcpu *vcpu, u32 info, u32 code, u32 len)
+{
+	if (info & VMX_INTR_CODE)
+		vmcs_write(VMCS_ENTRY_INTR_CODE, code);
+	if (len)
+		vmcs_write(VMCS_ENTRY_INSN_LEN, len);
+	vmcs_write(VMCS_ENTRY_INTR_INFO, info);
+	vcpu->stats.injected++;
+}
+
+/* Exit as soon as the guest can take what waits. */
+static void vmx_set_windows(struct vmx_vcpu *v, bool irq, bool nmi)
+{
+	u32 proc = v->proc & ~(PROC_INTERRUPT_WINDOW | PROC_NMI_WINDOW);
+
+	if (irq)
+		proc |= PROC_INTERRUPT_WINDOW;
+	if (nmi)
+		proc |= PROC_NMI_WINDOW;
+	if (proc != v->proc) {
+		v->proc = proc;
+		vmcs_write(VMCS_PROC_CONTROLS, proc);
+	}
+}
+
+/*
+ * A trap flag under an STI or MOV-SS shadow: the CPU wants the pending step
+ * noted, or the entry fails (SDM 3C 27.3.1.5).
+ */
+static void vmx_fix_pending_debug(struct lodge_vcpu *vcpu, u32 shadow)
+{
+	bool step = lodge_rflags_read(vcpu) & X86_EFLAGS_TF &&
+		    !(vmx_vmread(VMCS_GUEST_DEBUGCTL) & DEBUGCTLMSR_BTF);
+	u64 pending = vmx_vmread(VMCS_GUEST_PENDING_DBG);
+
+	if (!(shadow & VMX_SHADOWS) || !!(pending & DR6_BS) == step)
+		return;
+	vmcs_write(VMCS_GUEST_PENDING_DBG, step ? pending | DR6_BS : pending & ~DR6_BS);
+}
+
+/**
+ * vmx_inject() - put what is due into the VMCS
+ * @vcpu: the vCPU; loaded
+ *
+ * One event fits into an entry: an exception or cut-short event first, then an
+ * NMI, then an interrupt. For what has to wait, its window is opened.
+ *
+ * Context: interrupts off, right before an entry.
+ */
+void vmx_inject(struct lodge_vcpu *vcpu)
+{
+	struct lodge_pending_event *e = &vcpu->event;
+	bool busy = e->info & VMX_INTR_VALID;
+	int vector = lapic_next_vector(vcpu);
+	u32 shadow;
+
+	vcpu->vmx.recheck = false;
+	shadow = vmx_vmread(VMCS_GUEST_INTERRUPTIBILITY);
+	if (unlikely(shadow & VMX_SHADOWS))
+		vmx_fix_pending_debug(vcpu, shadow);
+	if (busy) {
+		vmx_write_event(vcpu, e->info, e->code, e->insn_len);
+		e->info = 0;
+	}
+	if (vcpu->nmis_queued && !busy && !(shadow & (VMX_SHADOWS | VMX_BLOCKED_NMI))) {
+		vcpu->nmis_queued--;
+		vmx_write_event(vcpu, X86_TRAP_NMI | EVENT(LODGE_EVENT_NMI) | VMX_INTR_VALID, 0, 0);
+		busy = true;
+	}
+	if (vector >= 0 && !busy && !(shadow & VMX_SHADOWS) &&
+	    lodge_rflags_read(vcpu) & X86_EFLAGS_IF) {
+		lapic_accept(vcpu, vector);
+		vmx_write_event(vcpu, vector | EVENT(LODGE_EVENT_INTERRUPT) | VMX_INTR_VALID, 0, 0);
+		vector = lapic_next_vector(vcpu);
+	}
+	vmx_set_windows(&vcpu->vmx, vector >= 0, vcpu->nmis_queued);
+}
+
+/**
+ * vmx_can_wake() - is there an event that ends HLT?
+ * @vcpu: the vCPU; loaded, mp_state is LODGE_MP_HALTED
+ */
+bool vmx_can_wake(struct lodge_vcpu *vcpu)
+{
+	if (vcpu->event.info & VMX_INTR_VALID)
+		return true;
+	if (vcpu->nmis_queued &&
+	    !(vmx_vmread(VMCS_GUEST_INTERRUPTIBILITY) & VMX_BLOCKED_NMI))
+		return true;
+	return lodge_rflags_read(vcpu) & X86_EFLAGS_IF && lapic_next_vector(vcpu) >= 0;
+}
+
+/* ---------------------------------------------------------- LODGE_STATE_EVENTS */
+
+/** vmx_events_get() - read the group; loaded */
+void vmx_events_get(struct lodge_vcpu *vcpu, struct lodge_events *out)
+{
+	u32 state = vmx_vmread(VMCS_GUEST_INTERRUPTIBILITY);
+	const struct lodge_pending_event *e = &vcpu->event;
+
+	*out = (struct lodge_events) {
+		.mp_state = vcpu->mp_state,
+		.pending_dbg = vmx_vmread(VMCS_GUEST_PENDING_DBG),
+	};
+	if (state & VMX_SHADOW_STI)
+		out->flags |= LODGE_EV_STI_SHADOW;
+	if (state & VMX_SHADOW_MOV_SS)
+		out->flags |= LODGE_EV_SS_SHADOW;
+	if (state & VMX_BLOCKED_NMI)
+		out->flags |= LODGE_EV_NMI_MASKED;
+	if (vcpu->nmis_queued)
+		out->flags |= LODGE_EV_NMI_PENDING;
+	if (vcpu->nmis_queued > 1)
+		out->flags |= LODGE_EV_NMI_QUEUED;
+	if (!(e->info & VMX_INTR_VALID))
+		return;
+	out->flags |= LODGE_EV_EVENT;
+	out->event_vector = e->info & VMX_INTR_VECTOR;
+	out->event_type = (e->info & VMX_INTR_TYPE) >> VMX_INTR_TYPE_SHIFT;
+	out->event_insn_len = e->insn_len;
+	if (e->info & VMX_INTR_CODE) {
+		out->flags |= LODGE_EV_EVENT_CODE;
+		out->event_code = e->code;
+	}
+}
+
+static bool vmx_event_valid(const struct lodge_events *in)
+{
+	bool code = in->flags & LODGE_EV_EVENT_CODE;
+
+	switch (in->event_type) {
+	case LODGE_EVENT_INTERRUPT:
+		return in->event_vector >= 16 && !code && !in->event_insn_len;
+	case LODGE_EVENT_NMI:
+		return in->event_vector == X86_TRAP_NMI && !code && !in->event_insn_len;
+	case LODGE_EVENT_EXCEPTION:
+		return vmx_exception_valid(in->event_vector, code, in->event_code) &&
+		       !in->event_insn_len;
+	case LODGE_EVENT_SOFT_INT:
+	case LODGE_EVENT_PRIV_TRAP:
+	case LODGE_EVENT_SOFT_TRAP:
+		return !code && in->event_insn_len && in->event_insn_len <= LODGE_INSN_MAX;
+	default:
+		return false;
+	}
+}
+
+/**
+ * vmx_exception_valid() - would the CPU take this exception?
+ * @vector: its vector
+ * @has_code: it comes with an error code
+ * @code: the error code
+ */
+bool vmx_exception_valid(u32 vector, bool has_code, u32 code)
+{
+	if (vector > 31 || vector == X86_TRAP_NMI || code >> 16)
+		return false;
+	/* Real mode drops the code later; here the vector decides. */
+	return has_code == !!(BIT(vector) & VECTORS_WITH_CODE);
+}
+
+/** vmx_events_check() - could the group be set? 0 or -EINVAL */
+int vmx_events_check(struct lodge_vcpu *vcpu, const struct lodge_events *in)
+{
+	const u32 known = LODGE_EV_STI_SHADOW | LODGE_EV_SS_SHADOW | LODGE_EV_NMI_PENDING |
+			  LODGE_EV_NMI_MASKED | LODGE_EV_EVENT | LODGE_EV_EVENT_CODE |
+			  LODGE_EV_NMI_QUEUED;
+
+	if (in->mp_state > LODGE_MP_WAIT_SIPI || in->flags & ~known)
+		return -EINVAL;
+	if (in->flags & LODGE_EV_NMI_QUEUED && !(in->flags & LODGE_EV_NMI_PENDING))
+		return -EINVAL;
+	/* The CPU refuses both at once (SDM 3C 27.3.1.5). */
+	if (in->flags & LODGE_EV_STI_SHADOW && in->flags & LODGE_EV_SS_SHADOW)
+		return -EINVAL;
+	/* Bits 3:0 B0-B3, 12 enabled breakpoint, 14 BS; RTM is not offered. */
+	if (in->pending_dbg & ~0x500full)
+		return -EINVAL;
+	if (in->flags & LODGE_EV_EVENT)
+		return vmx_event_valid(in) ? 0 : -EINVAL;
+	if (in->flags & LODGE_EV_EVENT_CODE || in->event_vector || in->event_type ||
+	    in->event_insn_len || in->event_code)
+		return -EINVAL;
+	return 0;
+}
+
+/** vmx_events_set() - write the group, checked before; loaded */
+void vmx_events_set(struct lodge_vcpu *vcpu, const struct lodge_events *in)
+{
+	u32 state = 0;
+
+	vcpu->mp_state = in->mp_state;
+	if (in->flags & LODGE_EV_STI_SHADOW)
+		state |= VMX_SHADOW_STI;
+	if (in->flags & LODGE_EV_SS_SHADOW)
+		state |= VMX_SHADOW_MOV_SS;
+	if (in->flags & LODGE_EV_NMI_MASKED)
+		state |= VMX_BLOCKED_NMI;
+	vmcs_write(VMCS_GUEST_INTERRUPTIBILITY, state);
+	vmcs_write(VMCS_GUEST_PENDING_DBG, in->pending_dbg);
+	vcpu->nmis_queued = !!(in->flags & LODGE_EV_NMI_PENDING) +
+			    !!(in->flags & LODGE_EV_NMI_QUEUED);
+	vcpu->event.info = 0;
+	vcpu->vmx.recheck = true;
+	if (in->flags & LODGE_EV_EVENT)
+		vmx_event_set(vcpu, in->event_vector | EVENT(in->event_type) |
+			      (in->flags & LODGE_EV_EVENT_CODE ? VMX_INTR_CODE : 0),
+			      in->event_code, in->event_insn_len);
+}

@@ -1,0 +1,345 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Who owns VMX: lodge takes it on every CPU for the first VM and gives it back
+ * after the last, at hotplug, suspend, reboot, kexec and crash; it refuses when
+ * another hypervisor has it and keeps KVM out meanwhile. The one file that
+ * changes CR4.VMXE.
+ */
+#include <linux/cpu.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/notifier.h>
+#include <linux/perf_event.h>
+#include <linux/reboot.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+#include <asm/reboot.h>
+#include <asm/tlbflush.h>
+
+#include "../compat.h"
+#include "../lodge.h"
+#include "caps.h"
+#include "host.h"
+#include "insn.h"
+#include "owner.h"
+
+DEFINE_PER_CPU(struct vmx_cpu, vmx_cpu);
+
+static DEFINE_MUTEX(vmx_owner_lock);	/* protects vmx_vms and the callbacks */
+static unsigned int vmx_vms;		/* VMs that need VMX */
+
+/* Interrupts off. Return: 0, -EBUSY when somebody is in VMX operation, -EIO. */
+static int vmx_cpu_on(struct vmx_cpu *c)
+{
+	if (c->on)
+		return 0;
+	if (cr4_read_shadow() & X86_CR4_VMXE)
+		return -EBUSY;
+
+	intel_pt_handle_vmx(1);
+	cr4_set_bits(X86_CR4_VMXE);
+	if (!vmx_vmxon(__pa(c->vmxon))) {
+		cr4_clear_bits(X86_CR4_VMXE);
+		intel_pt_handle_vmx(0);
+		return -EIO;
+	}
+	c->current_vmcs = NULL;
+	c->on = true;
+	vmx_host_msrs_read();
+	return 0;
+}
+
+/* Write back every VMCS this CPU may cache (SDM 3C 25.11.1). Interrupts off. */
+static void vmx_cpu_clear_active(struct vmx_cpu *c)
+{
+	struct vmx_vcpu *v, *next;
+
+	list_for_each_entry_safe(v, next, &c->active, link)
+		vmx_vmcs_clear_local(v);
+}
+
+static void vmx_cpu_off(struct vmx_cpu *c)
+{
+	if (!c->on)
+		return;
+	vmx_cpu_clear_active(c);
+	vmx_host_msrs_restore();
+	c->on = false;
+	vmx_vmxoff();
+	cr4_clear_bits(X86_CR4_VMXE);
+	intel_pt_handle_vmx(0);
+}
+
+static void vmx_cpu_on_ipi(void *arg)
+{
+	int ret = vmx_cpu_on(this_cpu_ptr(&vmx_cpu));
+
+	/* Which CPU's errno is told does not matter, that there is one does. */
+	if (ret)
+		atomic_cmpxchg((atomic_t *)arg, 0, ret);
+}
+
+static void vmx_cpu_off_ipi(void *arg)
+{
+	vmx_cpu_off(this_cpu_ptr(&vmx_cpu));
+}
+
+/* ---------------------------------------------------- CPUs that come and go */
+
+static int vmx_cpu_online(unsigned int cpu)
+{
+	unsigned long flags;
+	int ret;
+
+	local_irq_save(flags);
+	ret = vmx_cpu_on(this_cpu_ptr(&vmx_cpu));
+	local_irq_restore(flags);
+
+	/* The slot may not fail on all kernels; vCPUs look at ->on anyway. */
+	if (ret)
+		pr_err("cannot enter VMX operation on CPU %u (%d): no VM will run there\n",
+		       cpu, ret);
+	return 0;
+}
+
+static int vmx_cpu_offline(unsigned int cpu)
+{
+	unsigned long flags;
+
+	local_irq_save(flags);
+	vmx_cpu_off(this_cpu_ptr(&vmx_cpu));
+	local_irq_restore(flags);
+	return 0;
+}
+
+static u64 vmx_suspend_tsc;	/* host TSC at suspend; one CPU runs */
+
+/* The last CPU at suspend; the others went by hotplug. Interrupts off. */
+static int vmx_suspend(LODGE_SYSCORE_ARG)
+{
+	vmx_suspend_tsc = rdtsc();
+	vmx_cpu_off(this_cpu_ptr(&vmx_cpu));
+	return 0;
+}
+
+static void vmx_resume(LODGE_SYSCORE_ARG)
+{
+	if (vmx_cpu_on(this_cpu_ptr(&vmx_cpu)))
+		pr_err("cannot enter VMX operation after suspend: no VM will run\n");
+	lodge_vms_resumed(vmx_suspend_tsc);
+}
+
+/* INIT, which restarts a CPU, is blocked in VMX operation (SDM 3C 24.8). */
+static void vmx_shutdown(LODGE_SYSCORE_ARG)
+{
+	on_each_cpu(vmx_cpu_off_ipi, NULL, 1);
+}
+
+LODGE_SYSCORE(vmx_syscore, vmx_suspend, vmx_resume, vmx_shutdown);
+
+/* kexec skips syscore_shutdown() on some kernels: this notifier serves both. */
+static int vmx_reboot(struct notifier_block *nb, unsigned long action, void *arg)
+{
+	on_each_cpu(vmx_cpu_off_ipi, NULL, 1);
+	return NOTIFY_DONE;
+}
+
+static struct notifier_block vmx_reboot_notifier = { .notifier_call = vmx_reboot };
+
+/*
+ * Panic and kdump: this CPU was stopped wherever it was, maybe in the middle of
+ * this file, by an NMI. No lock, no list change.
+ */
+static void vmx_emergency(void)
+{
+	struct vmx_cpu *c = this_cpu_ptr(&vmx_cpu);
+	struct vmx_vcpu *v;
+
+	if (!c->on)
+		return;
+	list_for_each_entry(v, &c->active, link)
+		vmx_vmclear(__pa(v->vmcs));
+	c->on = false;
+	vmx_vmxoff();
+}
+
+/* --------------------------------------------------------------- the others */
+
+/* KVM may not come while lodge is in VMX operation. */
+static int vmx_module_event(struct notifier_block *nb, unsigned long action, void *data)
+{
+	const struct module *mod = data;
+
+	if (action != MODULE_STATE_COMING || strcmp(mod->name, "kvm_intel"))
+		return NOTIFY_DONE;
+	pr_info("kvm_intel refused: a lodge VM owns VMX\n");
+	return notifier_from_errno(-EBUSY);
+}
+
+static struct notifier_block vmx_module_notifier = { .notifier_call = vmx_module_event };
+
+/* KVM holds one-owner callbacks from load on, whether it is in use or not. */
+static bool vmx_kvm_loaded(void)
+{
+	if (!__symbol_get("kvm_rebooting"))
+		return false;
+	__symbol_put("kvm_rebooting");
+	return true;
+}
+
+/**
+ * vmx_owner_status() - could a VM be created now?
+ * @name: filled with who owns VMX when the answer is -EBUSY, else empty
+ * @len: its size
+ *
+ * Context: may sleep.
+ * Return: 0 or -EBUSY.
+ */
+int vmx_owner_status(char *name, size_t len)
+{
+	const char *owner = NULL;
+
+	mutex_lock(&vmx_owner_lock);
+	if (!vmx_vms) {
+		if (vmx_kvm_loaded())
+			owner = "kvm";
+		else if (cr4_read_shadow() & X86_CR4_VMXE)
+			owner = "unknown";
+	}
+	mutex_unlock(&vmx_owner_lock);
+	strscpy(name, owner ?: "", len);
+	return owner ? -EBUSY : 0;
+}
+
+/* Hotplug slot and VMXON on every CPU there is; none left half way. */
+static int vmx_take_cpus(void)
+{
+	atomic_t error = ATOMIC_INIT(0);
+	int ret;
+
+	cpus_read_lock();
+	ret = cpuhp_setup_state_nocalls_cpuslocked(LODGE_CPUHP_STATE, "lodge:vmx",
+						   vmx_cpu_online, vmx_cpu_offline);
+	if (ret < 0)
+		goto out;	/* -EBUSY: somebody has the slot */
+
+	on_each_cpu(vmx_cpu_on_ipi, &error, 1);
+	ret = atomic_read(&error);
+	if (ret) {
+		on_each_cpu(vmx_cpu_off_ipi, NULL, 1);
+		cpuhp_remove_state_nocalls_cpuslocked(LODGE_CPUHP_STATE);
+	}
+out:
+	cpus_read_unlock();
+	return ret < 0 ? ret : 0;
+}
+
+static void vmx_give_cpus(void)
+{
+	cpus_read_lock();
+	on_each_cpu(vmx_cpu_off_ipi, NULL, 1);
+	cpuhp_remove_state_nocalls_cpuslocked(LODGE_CPUHP_STATE);
+	cpus_read_unlock();
+}
+
+static int vmx_take(void)
+{
+	int ret;
+
+	/* The notifier first: KVM is either seen by us, or sees it. */
+	ret = register_module_notifier(&vmx_module_notifier);
+	if (ret)
+		return ret;
+	ret = -EBUSY;
+	if (vmx_kvm_loaded())
+		goto err_notifier;
+	ret = vmx_take_cpus();
+	if (ret)
+		goto err_notifier;
+	cpu_emergency_register_virt_callback(vmx_emergency);
+	preempt_notifier_inc();
+	lodge_syscore_register(&vmx_syscore);
+	register_reboot_notifier(&vmx_reboot_notifier);
+	return 0;
+
+err_notifier:
+	unregister_module_notifier(&vmx_module_notifier);
+	return ret;
+}
+
+static void vmx_give(void)
+{
+	unregister_reboot_notifier(&vmx_reboot_notifier);
+	lodge_syscore_unregister(&vmx_syscore);
+	vmx_give_cpus();
+	preempt_notifier_dec();
+	cpu_emergency_unregister_virt_callback(vmx_emergency);
+	unregister_module_notifier(&vmx_module_notifier);
+}
+
+/**
+ * vmx_own() - a VM needs VMX
+ *
+ * Context: may sleep.
+ * Return: 0, -EBUSY when another hypervisor has VMX, -EIO when a CPU refuses.
+ */
+int vmx_own(void)
+{
+	int ret = 0;
+
+	mutex_lock(&vmx_owner_lock);
+	if (!vmx_vms)
+		ret = vmx_take();
+	if (!ret)
+		vmx_vms++;
+	mutex_unlock(&vmx_owner_lock);
+	return ret;
+}
+
+/**
+ * vmx_disown() - a VM needs VMX no more
+ *
+ * Context: may sleep.
+ */
+void vmx_disown(void)
+{
+	mutex_lock(&vmx_owner_lock);
+	if (!--vmx_vms)
+		vmx_give();
+	mutex_unlock(&vmx_owner_lock);
+}
+
+/**
+ * vmx_owner_init() - a VMXON page for each CPU there may ever be
+ *
+ * Preallocated, so that a CPU that comes online needs no memory.
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int vmx_owner_init(void)
+{
+	int cpu;
+
+	for_each_possible_cpu(cpu) {
+		struct vmx_cpu *c = per_cpu_ptr(&vmx_cpu, cpu);
+		u32 *page = (u32 *)get_zeroed_page(GFP_KERNEL);
+
+		INIT_LIST_HEAD(&c->active);
+		if (!page) {
+			vmx_owner_exit();
+			return -ENOMEM;
+		}
+		*page = vmx_caps.revision;	/* SDM 3C 25.11.5 */
+		c->vmxon = page;
+	}
+	return 0;
+}
+
+/** vmx_owner_exit() - undo vmx_owner_init(); no VM is left */
+void vmx_owner_exit(void)
+{
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		free_page((unsigned long)per_cpu_ptr(&vmx_cpu, cpu)->vmxon);
+}

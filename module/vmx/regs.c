@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Guest registers that live in the VMCS, and the end of an emulated instruction. */
+#include <linux/nospec.h>
+#include <asm/processor-flags.h>
+#include <asm/trapnr.h>
+
+#include "../lodge.h"
+#include "insn.h"
+#include "vmx_internal.h"
+
+/**
+ * lodge_rip_read() - the guest's RIP
+ * @vcpu: the vCPU; loaded
+ */
+u64 lodge_rip_read(struct lodge_vcpu *vcpu)
+{
+	struct vmx_vcpu *v = &vcpu->vmx;
+
+	if (!(v->cached & VMX_CACHED_RIP)) {
+		v->rip = vmx_vmread(VMCS_GUEST_RIP);
+		v->cached |= VMX_CACHED_RIP;
+	}
+	return v->rip;
+}
+
+/**
+ * lodge_rip_write() - set the guest's RIP
+ * @vcpu: the vCPU; loaded
+ * @value: new value
+ */
+void lodge_rip_write(struct lodge_vcpu *vcpu, u64 value)
+{
+	vcpu->vmx.rip = value;
+	vcpu->vmx.cached |= VMX_CACHED_RIP;
+	vmcs_write(VMCS_GUEST_RIP, value);
+}
+
+/**
+ * lodge_rflags_read() - the guest's RFLAGS
+ * @vcpu: the vCPU; loaded
+ */
+u64 lodge_rflags_read(struct lodge_vcpu *vcpu)
+{
+	struct vmx_vcpu *v = &vcpu->vmx;
+
+	if (!(v->cached & VMX_CACHED_RFLAGS)) {
+		v->rflags = vmx_vmread(VMCS_GUEST_RFLAGS);
+		v->cached |= VMX_CACHED_RFLAGS;
+	}
+	return v->rflags;
+}
+
+/**
+ * lodge_rflags_write() - set the guest's RFLAGS
+ * @vcpu: the vCPU; loaded
+ * @value: new value
+ */
+void lodge_rflags_write(struct lodge_vcpu *vcpu, u64 value)
+{
+	vcpu->vmx.rflags = value;
+	vcpu->vmx.cached |= VMX_CACHED_RFLAGS;
+	vcpu->vmx.recheck = true;	/* IF may have come on */
+	vmcs_write(VMCS_GUEST_RFLAGS, value);
+}
+
+/**
+ * lodge_reg_read() - a general register by number
+ * @vcpu: the vCPU; loaded
+ * @reg: enum lodge_reg
+ */
+u64 lodge_reg_read(struct lodge_vcpu *vcpu, int reg)
+{
+	if (reg == LODGE_RSP)
+		return vmcs_read(VMCS_GUEST_RSP);
+	return vcpu->regs[array_index_nospec(reg & 15, 16)];
+}
+
+/**
+ * lodge_reg_write() - set a general register
+ * @vcpu: the vCPU; loaded
+ * @reg: enum lodge_reg
+ * @value: new value
+ */
+void lodge_reg_write(struct lodge_vcpu *vcpu, int reg, u64 value)
+{
+	if (reg == LODGE_RSP)
+		vmcs_write(VMCS_GUEST_RSP, value);
+	else
+		vcpu->regs[array_index_nospec(reg & 15, 16)] = value;
+}
+
+/**
+ * vmx_segment_read() - a segment register with its hidden part
+ * @vcpu: the vCPU; loaded
+ * @seg: LODGE_SEG_*
+ * @out: filled
+ */
+void vmx_segment_read(struct lodge_vcpu *vcpu, int seg, struct lodge_segment *out)
+{
+	u32 ar = vmcs_read(VMCS_GUEST_AR(seg));
+
+	*out = (struct lodge_segment) {
+		.base = vmcs_read(VMCS_GUEST_BASE(seg)),
+		.limit = vmcs_read(VMCS_GUEST_LIMIT(seg)),
+		.selector = vmcs_read(VMCS_GUEST_SEL(seg)),
+		.attrs = ar & 0xf0ff,
+		.unusable = !!(ar & VMX_AR_UNUSABLE),
+	};
+}
+
+/**
+ * vmx_segment_write() - set a segment register with its hidden part
+ * @vcpu: the vCPU; loaded
+ * @seg: LODGE_SEG_*
+ * @in: new value
+ */
+void vmx_segment_write(struct lodge_vcpu *vcpu, int seg, const struct lodge_segment *in)
+{
+	vmcs_write(VMCS_GUEST_SEL(seg), in->selector);
+	vmcs_write(VMCS_GUEST_BASE(seg), in->base);
+	vmcs_write(VMCS_GUEST_LIMIT(seg), in->limit);
+	vmcs_write(VMCS_GUEST_AR(seg), in->unusable ? VMX_AR_UNUSABLE : in->attrs & 0xf0ff);
+}
+
+/**
+ * lodge_cpl() - the guest's privilege level: DPL of SS (SDM 3C 25.4.1)
+ * @vcpu: the vCPU; loaded
+ */
+int lodge_cpl(struct lodge_vcpu *vcpu)
+{
+	if (!(vcpu->cr0 & X86_CR0_PE))
+		return 0;
+	return vmcs_read(VMCS_GUEST_AR(LODGE_SEG_SS)) >> 5 & 3;
+}
+
+/**
+ * lodge_code_width() - default operand size of the code segment
+ * @vcpu: the vCPU; loaded
+ *
+ * Return: 2, 4, or 8 for 64-bit mode.
+ */
+u32 lodge_code_width(struct lodge_vcpu *vcpu)
+{
+	u32 ar = vmcs_read(VMCS_GUEST_AR(LODGE_SEG_CS));
+
+	if (lodge_rflags_read(vcpu) & X86_EFLAGS_VM)
+		return 2;
+	if (vcpu->efer & EFER_LMA && ar & BIT(13))
+		return 8;
+	return ar & BIT(14) ? 4 : 2;
+}
+
+/**
+ * lodge_next_rip() - RIP after an instruction
+ * @vcpu: the vCPU; loaded
+ * @len: its length
+ */
+u64 lodge_next_rip(struct lodge_vcpu *vcpu, u32 len)
+{
+	u64 rip = lodge_rip_read(vcpu) + len;
+
+	/* Only 64-bit code has an RIP beyond 32 bits. */
+	if (unlikely(rip >> 32) && lodge_code_width(vcpu) != 8)
+		rip = (u32)rip;
+	return rip;
+}
+
+/**
+ * lodge_skip() - end an emulated instruction
+ * @vcpu: the vCPU; loaded
+ * @len: its length
+ *
+ * Moves RIP, ends the shadow of STI and MOV SS, and raises the single-step trap
+ * that the CPU would have raised.
+ */
+void lodge_skip(struct lodge_vcpu *vcpu, u32 len)
+{
+	u32 shadow = vmx_vmread(VMCS_GUEST_INTERRUPTIBILITY);
+
+	lodge_rip_write(vcpu, lodge_next_rip(vcpu, len));
+	if (unlikely(shadow & VMX_SHADOWS)) {
+		vmcs_write(VMCS_GUEST_INTERRUPTIBILITY, shadow & ~VMX_SHADOWS);
+		vcpu->vmx.recheck = true;
+	}
+	if (unlikely(lodge_rflags_read(vcpu) & X86_EFLAGS_TF)) {
+		vcpu->dr6 |= DR6_BS;
+		lodge_inject_exception(vcpu, X86_TRAP_DB, false, 0);
+	}
+}
+
+/**
+ * lodge_guest_tsc() - the guest's TSC now
+ * @vcpu: the vCPU
+ */
+u64 lodge_guest_tsc(struct lodge_vcpu *vcpu)
+{
+	return rdtsc() + vcpu->vmx.tsc_offset;
+}
+
+/**
+ * lodge_guest_tsc_write() - set the guest's TSC
+ * @vcpu: the vCPU; loaded
+ * @value: what it reads now
+ */
+void lodge_guest_tsc_write(struct lodge_vcpu *vcpu, u64 value)
+{
+	vcpu->vmx.tsc_offset = value - rdtsc();
+	vmcs_write(VMCS_TSC_OFFSET, vcpu->vmx.tsc_offset);
+}

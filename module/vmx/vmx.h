@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The door of vmx/, the only code that knows VMX.
+ *
+ * "Loaded" below: the calling thread holds vcpu->mutex and is between
+ * lodge_vcpu_load() and lodge_vcpu_put(); its preempt notifier keeps the VMCS
+ * current on whatever CPU it runs, so VMCS fields may be read and written with
+ * preemption on.
+ */
+#ifndef LODGE_VMX_H
+#define LODGE_VMX_H
+
+#include <linux/lodge.h>
+
+#include "../types.h"
+#include "vmx_defs.h"
+#include "vmx_vcpu.h"
+
+/* VMCS fields; loaded. */
+u64 vmcs_read(unsigned long field);
+void vmcs_write(unsigned long field, u64 value);
+
+int vmx_module_init(void);
+void vmx_module_exit(void);
+
+int vmx_own(void);			/* a VM more; EBUSY, EIO */
+void vmx_disown(void);			/* a VM less */
+int vmx_owner_status(char *name, size_t len);	/* what vmx_own() would say, and why */
+u64 vmx_features(void);
+u64 vmx_mitigations(void);
+
+int vmx_vcpu_create(struct lodge_vcpu *vcpu);
+void vmx_vcpu_destroy(struct lodge_vcpu *vcpu);
+void vmx_vcpu_reset(struct lodge_vcpu *vcpu, bool init);
+void vmx_vcpu_apply_model(struct lodge_vcpu *vcpu);
+int vmx_vcpu_enter(struct lodge_vcpu *vcpu);
+
+/* MSRs that change hands with the thread. */
+void vmx_syscall_msrs_changed(struct lodge_vcpu *vcpu);
+u64 vmx_kernel_gs_base_read(struct lodge_vcpu *vcpu);
+void vmx_kernel_gs_base_write(struct lodge_vcpu *vcpu, u64 value);
+
+void lodge_vcpu_load(struct lodge_vcpu *vcpu);
+void lodge_vcpu_put(struct lodge_vcpu *vcpu);
+
+/* Registers that live in the VMCS; loaded. */
+u64 lodge_rip_read(struct lodge_vcpu *vcpu);
+void lodge_rip_write(struct lodge_vcpu *vcpu, u64 value);
+u64 lodge_rflags_read(struct lodge_vcpu *vcpu);
+void lodge_rflags_write(struct lodge_vcpu *vcpu, u64 value);
+u64 lodge_reg_read(struct lodge_vcpu *vcpu, int reg);
+void lodge_reg_write(struct lodge_vcpu *vcpu, int reg, u64 value);
+void vmx_segment_read(struct lodge_vcpu *vcpu, int seg, struct lodge_segment *out);
+void vmx_segment_write(struct lodge_vcpu *vcpu, int seg, const struct lodge_segment *in);
+int lodge_cpl(struct lodge_vcpu *vcpu);
+u32 lodge_code_width(struct lodge_vcpu *vcpu);	/* 2, 4 or 8: default size of CS */
+
+/* End an emulated instruction of @len bytes: RIP, shadows, single step. */
+void lodge_skip(struct lodge_vcpu *vcpu, u32 len);
+u64 lodge_next_rip(struct lodge_vcpu *vcpu, u32 len);
+
+/* Events; loaded. */
+void vmx_events_get(struct lodge_vcpu *vcpu, struct lodge_events *out);
+int vmx_events_check(struct lodge_vcpu *vcpu, const struct lodge_events *in);
+void vmx_events_set(struct lodge_vcpu *vcpu, const struct lodge_events *in);
+bool vmx_can_wake(struct lodge_vcpu *vcpu);
+bool vmx_exception_valid(u32 vector, bool has_code, u32 code);
+
+/* An exception for the next entry. */
+void lodge_inject_exception(struct lodge_vcpu *vcpu, u8 vector, bool has_code, u32 code);
+static inline void lodge_inject_gp(struct lodge_vcpu *vcpu)
+{
+	lodge_inject_exception(vcpu, 13, true, 0);
+}
+
+static inline void lodge_inject_ud(struct lodge_vcpu *vcpu)
+{
+	lodge_inject_exception(vcpu, 6, false, 0);
+}
+
+/* The guest's TSC. */
+u64 lodge_guest_tsc(struct lodge_vcpu *vcpu);
+void lodge_guest_tsc_write(struct lodge_vcpu *vcpu, u64 value);
+
+#endif

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What a vCPU needs of VMX: its VMCS and the facts around entry and exit. */
+#ifndef LODGE_VMX_VCPU_H
+#define LODGE_VMX_VCPU_H
+
+#include <linux/bits.h>
+#include <linux/list.h>
+
+#include "../types.h"
+
+/**
+ * struct vmx_entry - what entry.S needs besides the registers
+ * @host_rsp: HOST_RSP as the VMCS has it
+ * @spec_guest: SPEC_CTRL to load at entry
+ * @spec_host: SPEC_CTRL to load at exit
+ */
+struct vmx_entry {
+	u64 host_rsp;
+	u32 spec_guest;
+	u32 spec_host;
+};
+
+/* struct vmx_vcpu.cached: what has been read from the VMCS since the exit */
+#define VMX_CACHED_RIP		BIT(0)
+#define VMX_CACHED_RFLAGS	BIT(1)
+
+/**
+ * struct vmx_host - the host thread's state while the guest's is in the CPU
+ * @loaded: the rest counts
+ * @kernel_gs_base: user GS base, parked there by the kernel
+ * @fs_base: user FS base, as HOST_FS_BASE has it
+ * @ds: selector; null stands in the VMCS, so that VM exit never faults
+ * @es: the same
+ * @fs: the same
+ * @gs: the same
+ * @ldt: LDTR selector; VM exit makes LDTR unusable (SDM 3C 28.5.2)
+ */
+struct vmx_host {
+	bool loaded;
+	u64 kernel_gs_base;
+	u64 fs_base;
+	u16 ds, es, fs, gs, ldt;
+};
+
+/**
+ * struct vmx_vcpu - a vCPU's VMCS and what stands around it
+ * @vmcs: the VMCS page
+ * @msr_bitmap: the MSR bitmap page
+ * @vmcs_cpu: the CPU on whose list the VMCS is, or -1 when it is clear;
+ *	written with that CPU's interrupts off
+ * @link: on that CPU's list
+ * @launched: the next entry is VMRESUME; reset when the VMCS is cleared
+ * @vpid: virtual-processor id
+ * @flush_vpid: translations tagged with @vpid may be stale on this CPU
+ * @entry: for entry.S
+ * @host_cr3: HOST_CR3 as the VMCS has it
+ * @host_cr4: HOST_CR4 as the VMCS has it
+ * @proc: primary controls as the VMCS has them (windows come and go)
+ * @host: the thread's state, parked
+ * @tsc_offset: guest TSC = host TSC + this
+ * @exit_reason: of the last exit, with its high bits
+ * @exit_qual: exit qualification, where the handler table says it is read
+ * @intr_info: VM-exit interruption information of the last exception or NMI
+ * @handled: a fast handler has dealt with the last exit
+ * @recheck: an event may wait for delivery: look before the next entry
+ * @flush_l1d: the host has touched more than this vCPU since the last entry
+ * @cached: VMX_CACHED_*
+ * @rip: cached
+ * @rflags: cached
+ *
+ * All the owner's unless said otherwise.
+ */
+struct vmx_vcpu {
+	void *vmcs;
+	unsigned long *msr_bitmap;
+	int vmcs_cpu;
+	struct list_head link;
+	bool launched;
+	u16 vpid;
+	bool flush_vpid;
+	struct vmx_entry entry;
+	u64 host_cr3;
+	u64 host_cr4;
+	u32 proc;
+	struct vmx_host host;
+	u64 tsc_offset;
+	u32 exit_reason;
+	u64 exit_qual;
+	u32 intr_info;
+	bool handled;
+	bool recheck;
+	bool flush_l1d;
+	u32 cached;
+	u64 rip;
+	u64 rflags;
+};
+
+#endif

@@ -31,6 +31,8 @@ LODGE_LDFLAGS := -static -pthread
 
 # Programs: each is a folder tools/NAME of C files.
 TOOLS := lodge
+# What make bench measures: all, or the names that lodge-bench --list shows.
+BENCHES ?=
 
 # --- how make works here ---------------------------------------------------------
 
@@ -52,9 +54,11 @@ help:
 	@echo '  check      run all tests; SUITES="..." picks some of:'
 	@echo '             $(notdir $(basename $(wildcard tools/check/suites/*.sh)))'
 	@echo '  style      checkpatch, sparse, objtool, shellcheck and the like'
+	@echo '  bench      what lodge costs on the emulated machine, beside KVM;'
+	@echo '             BENCHES="..." picks some (lodge-bench --list)'
 	@echo
 	@echo '  modules    lodge.ko for Debian $(KERNELS), or for KDIR=...'
-	@echo '  tools      the programs: $(TOOLS)'
+	@echo '  tools      the programs: $(TOOLS) lodge-bench'
 	@echo '  selftests  the kselftest programs'
 	@echo
 	@echo '  install    module for the running kernel (or KDIR=), programs to'
@@ -73,7 +77,7 @@ modules: toolchain
 	@tools/build/module $(if $(KDIR),'$(KDIR)',\
 		$$(for v in $(KERNELS); do tools/build/kernel headers $$v; done))
 
-tools: $(TOOLS:%=build/tools/%)
+tools: $(TOOLS:%=build/tools/%) build/tools/lodge-bench
 	@:
 
 # $(call program,NAME): build/tools/NAME from tools/NAME/*.c
@@ -104,6 +108,15 @@ build/selftests/%: build/obj/selftests/%.o $(selftest-lib) \
 	@$(CC) $(CFLAGS) -o $@ $^ $(LODGE_LDFLAGS) $(LDFLAGS)
 	@$(say) 'built $@'
 
+# The benchmarks make their guests with the library of the selftests. They are for
+# those who work on lodge, so they are not installed.
+bench-obj := $(patsubst %.c,build/obj/%.o,$(wildcard tools/bench/*.c)) $(selftest-lib)
+build/obj/tools/bench/%: LODGE_CFLAGS += -Iselftests/lib
+build/tools/lodge-bench: $(bench-obj)
+	@mkdir -p $(@D)
+	@$(CC) $(CFLAGS) -o $@ $^ $(LODGE_LDFLAGS) $(LDFLAGS)
+	@$(say) 'built $@'
+
 $(harness):
 	@mkdir -p $(@D)
 	@src=$$(tools/build/kernel source 6.1); \
@@ -118,6 +131,8 @@ define compile
 @$(CC) $(CFLAGS) $(LODGE_CFLAGS) -c -o $@ $<
 endef
 
+build/obj/selftests/lib/%.o: selftests/lib/%.c | toolchain
+	$(compile)
 build/obj/selftests/%.o: selftests/%.c | toolchain $(harness)
 	$(compile)
 build/obj/%.o: %.c | toolchain
@@ -131,7 +146,7 @@ build/obj/%.S.o: %.S | toolchain
 
 # --- showing and checking ----------------------------------------------------------
 
-.PHONY: demo check style
+.PHONY: demo check style bench
 demo: export KERNELS = 6.1
 demo:
 	@$(MAKE) modules tools KDIR=
@@ -142,6 +157,12 @@ check:
 
 style:
 	@tools/check/run -v style
+
+bench: export KERNELS = 6.1
+bench:
+	@tools/build/module "$$(tools/build/kernel cloud-headers 6.1)"
+	@$(MAKE) tools
+	@tools/bench/run $(BENCHES)
 
 # --- installing ----------------------------------------------------------------------
 

@@ -23,7 +23,6 @@
 /* System core operations: suspend and resume of the last CPU, shutdown. */
 #ifdef HAVE_REGISTER_SYSCORE
 #define LODGE_SYSCORE_ARG	void *data
-typedef struct syscore lodge_syscore_t;
 #define LODGE_SYSCORE(name, suspend_fn, resume_fn, shutdown_fn)			\
 	static const struct syscore_ops name##_ops = {				\
 		.suspend = (suspend_fn), .resume = (resume_fn),			\
@@ -34,7 +33,6 @@ typedef struct syscore lodge_syscore_t;
 #define lodge_syscore_unregister	unregister_syscore
 #else
 #define LODGE_SYSCORE_ARG	void
-typedef struct syscore_ops lodge_syscore_t;
 #define LODGE_SYSCORE(name, suspend_fn, resume_fn, shutdown_fn)			\
 	static struct syscore_ops name = {					\
 		.suspend = (suspend_fn), .resume = (resume_fn),			\

@@ -56,6 +56,8 @@ enum lodge_request {
  * @paused: [m] written; read by anyone: vCPUs stay out of the guest
  * @pause_wait: LODGE_VM_PAUSE waits here for vCPUs to settle
  * @all: on the list of VMs; see vm.c
+ * @tsc_offset: guest TSC - host TSC of a new vCPU, so that all start alike; [c]
+ *	but for a resume, when nothing runs
  * @clock: its kvmclock; a lock of its own
  */
 struct lodge_vm {
@@ -66,6 +68,7 @@ struct lodge_vm {
 	bool paused;
 	wait_queue_head_t pause_wait;
 	struct list_head all;
+	u64 tsc_offset;
 	struct lodge_vmclock clock;
 };
 
@@ -192,12 +195,21 @@ enum lodge_next {
 	LODGE_NEXT_LEAVE,	/* return 0 to user space; run->exit is filled */
 };
 
+/* The first vCPU with an id of @id or more, or NULL. */
+static inline struct lodge_vcpu *lodge_vcpu_from(struct lodge_vm *vm, u32 id)
+{
+	struct lodge_vcpu *vcpu = NULL;
+
+	/* Pairs with the release in lodge_vcpu_create(): what is found is whole. */
+	while (id < LODGE_MAX_VCPUS && !vcpu)
+		vcpu = smp_load_acquire(&vm->vcpus[id++]);	/* see above */
+	return vcpu;
+}
+
 /* Iterate a VM's vCPUs; the caller has the VM, and so has them. */
-#define lodge_for_each_vcpu(vm, vcpu, i)					\
-	for ((i) = 0; (i) < LODGE_MAX_VCPUS; (i)++)				\
-		if (((vcpu) = smp_load_acquire(&(vm)->vcpus[i])) == NULL)	\
-			continue;						\
-		else
+#define lodge_for_each_vcpu(vm, vcpu)					\
+	for ((vcpu) = lodge_vcpu_from((vm), 0); (vcpu);			\
+	     (vcpu) = lodge_vcpu_from((vm), (vcpu)->id + 1))
 
 /* vm.c */
 int lodge_vm_open(void);

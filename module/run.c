@@ -39,7 +39,6 @@ int lodge_vcpu_lock_killable(struct lodge_vcpu *vcpu)
 static void lodge_run_start(struct lodge_vcpu *vcpu)
 {
 	lodge_vcpu_load(vcpu);
-	vcpu->vmx.flush_l1d = true;
 	fpu_swap_kvm_fpstate(&vcpu->fpu, true);
 }
 
@@ -243,14 +242,13 @@ static void lodge_complete_in(struct lodge_vcpu *vcpu, u32 width, u64 data)
 	vcpu->regs[LODGE_RAX] = width == 4 ? (u32)data : (rax & ~mask) | (data & mask);
 }
 
-static void lodge_complete_done(struct lodge_vcpu *vcpu, u64 data)
+static int lodge_complete_done(struct lodge_vcpu *vcpu, u64 data)
 {
 	const struct lodge_pending_io *p = &vcpu->pending;
 
 	switch (p->reason) {
 	case LODGE_EXIT_MMIO:
-		lodge_mmio_complete(vcpu, &p->insn, data);
-		return;
+		return lodge_mmio_complete(vcpu, &p->insn, data);
 	case LODGE_EXIT_PIO:
 		if (p->port_in)
 			lodge_complete_in(vcpu, p->width, data);
@@ -261,15 +259,20 @@ static void lodge_complete_done(struct lodge_vcpu *vcpu, u64 data)
 		break;
 	}
 	lodge_skip(vcpu, p->insn_len);
+	return 0;
 }
 
 /* Finish the instruction that left. Loaded. */
 static int lodge_complete(struct lodge_vcpu *vcpu, u32 complete, u64 data)
 {
+	int ret = 0;
+
 	if (complete == LODGE_COMPLETE_DONE)
-		lodge_complete_done(vcpu, data);
+		ret = lodge_complete_done(vcpu, data);
 	else if (complete == LODGE_COMPLETE_FAULT)
 		lodge_inject_gp(vcpu);
+	if (ret)
+		return ret;	/* the data waits until the caller has made room */
 	vcpu->pending.reason = LODGE_EXIT_NONE;
 	return 0;
 }
@@ -281,6 +284,7 @@ static int lodge_take_inputs(struct lodge_vcpu *vcpu, u64 *wanted)
 	u32 complete = READ_ONCE(run->complete);
 	u64 dirty = READ_ONCE(run->dirty);
 	u32 flags = READ_ONCE(run->flags);
+	int ret;
 
 	*wanted = READ_ONCE(run->wanted);
 	if (flags & ~LODGE_RUN_F_BYTES || (dirty | *wanted) & ~LODGE_STATE_SHARED ||
@@ -297,8 +301,11 @@ static int lodge_take_inputs(struct lodge_vcpu *vcpu, u64 *wanted)
 			return -EINVAL;
 		}
 	}
-	if (complete)
-		lodge_complete(vcpu, complete, READ_ONCE(run->data));
+	if (complete) {
+		ret = lodge_complete(vcpu, complete, READ_ONCE(run->data));
+		if (ret)
+			return ret;
+	}
 	if (unlikely(dirty) && lodge_state_from_page(vcpu, dirty, true))
 		return -EINVAL;
 	run->complete = LODGE_COMPLETE_NONE;

@@ -106,6 +106,15 @@ static int lodge_vcpu_init_parts(struct lodge_vcpu *vcpu)
 	return vmx_vcpu_create(vcpu);
 }
 
+/* A new model starts from its reset state: what was set for the old may not fit. */
+static void lodge_vcpu_power_on(struct lodge_vcpu *vcpu)
+{
+	lodge_vcpu_load(vcpu);
+	lodge_vcpu_init_reset(vcpu, false);
+	vmx_vcpu_apply_model(vcpu);
+	lodge_vcpu_put(vcpu);
+}
+
 static struct lodge_vcpu *lodge_vcpu_alloc(struct lodge_vm *vm, u32 id)
 {
 	struct lodge_vcpu *vcpu = kzalloc(sizeof(*vcpu), GFP_KERNEL_ACCOUNT);
@@ -125,10 +134,7 @@ static struct lodge_vcpu *lodge_vcpu_alloc(struct lodge_vm *vm, u32 id)
 		lodge_vcpu_destroy(vcpu);
 		return ERR_PTR(ret);
 	}
-	lodge_vcpu_load(vcpu);
-	lodge_vcpu_init_reset(vcpu, false);
-	vmx_vcpu_apply_model(vcpu);
-	lodge_vcpu_put(vcpu);
+	lodge_vcpu_power_on(vcpu);
 	return vcpu;
 }
 
@@ -176,7 +182,7 @@ static long lodge_vcpu_set_cpuid(void *object, void *arg)
 	struct lodge_cpuid *req = arg;
 	long ret;
 
-	if (req->flags || req->bad || req->nr > 256)
+	if (req->flags || req->bad || req->nr > LODGE_MAX_CPUID)
 		return -EINVAL;
 	e = memdup_user(u64_to_user_ptr(req->entries), array_size(req->nr ?: 1, sizeof(*e)));
 	if (IS_ERR(e))
@@ -188,11 +194,8 @@ static long lodge_vcpu_set_cpuid(void *object, void *arg)
 	if (ret)
 		goto out;
 	ret = vcpu->has_run ? -EBUSY : lodge_cpuid_set(vcpu, e, req->nr);
-	if (!ret) {
-		lodge_vcpu_load(vcpu);
-		vmx_vcpu_apply_model(vcpu);
-		lodge_vcpu_put(vcpu);
-	}
+	if (!ret)
+		lodge_vcpu_power_on(vcpu);
 	mutex_unlock(&vcpu->mutex);
 out:
 	kfree(e);

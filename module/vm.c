@@ -31,10 +31,10 @@ static void lodge_vm_kick_cpus(struct lodge_mem *mem)
 	struct lodge_vm *vm = container_of(mem, struct lodge_vm, mem);
 	struct lodge_vcpu *vcpu;
 	int self = get_cpu();
-	int cpu, i;
+	int cpu;
 
-	smp_mb();
-	lodge_for_each_vcpu(vm, vcpu, i) {
+	smp_mb();	/* the generation before the CPUs: see vmx_vcpu_load() */
+	lodge_for_each_vcpu(vm, vcpu) {
 		cpu = READ_ONCE(vcpu->cpu);
 		if (cpu >= 0 && cpu != self)
 			smp_call_function_single(cpu, lodge_vm_nothing, NULL, 1);
@@ -65,6 +65,7 @@ static struct lodge_vm *lodge_vm_create(void)
 	if (ret)
 		goto err_disown;
 	lodge_vmclock_init(vm);
+	vm->tsc_offset = -rdtsc();
 	spin_lock(&lodge_vms_lock);
 	list_add(&vm->all, &lodge_vms);
 	spin_unlock(&lodge_vms_lock);
@@ -119,16 +120,16 @@ void lodge_vm_put(struct lodge_vm *vm)
 void lodge_vms_resumed(u64 suspend_tsc)
 {
 	u64 now = rdtsc();
+	u64 lost = now < suspend_tsc ? suspend_tsc - now : 0;
 	struct lodge_vcpu *vcpu;
 	struct lodge_vm *vm;
-	int i;
 
 	/* Nobody can hold the lock: nothing else runs. */
 	list_for_each_entry(vm, &lodge_vms, all) {
 		lodge_vmclock_resync(vm);
-		lodge_for_each_vcpu(vm, vcpu, i) {
-			if (now < suspend_tsc)
-				vcpu->vmx.tsc_offset += suspend_tsc - now;
+		vm->tsc_offset += lost;
+		lodge_for_each_vcpu(vm, vcpu) {
+			vcpu->vmx.tsc_offset += lost;
 			lodge_vcpu_request(vcpu, LODGE_REQ_TIMER);
 		}
 	}
@@ -189,9 +190,8 @@ static long lodge_vm_mem_query(void *object, void *arg)
 static bool lodge_vm_settled(struct lodge_vm *vm)
 {
 	struct lodge_vcpu *vcpu;
-	int i;
 
-	lodge_for_each_vcpu(vm, vcpu, i)
+	lodge_for_each_vcpu(vm, vcpu)
 		if (atomic_read(&vcpu->running))
 			return false;
 	return true;
@@ -202,12 +202,11 @@ static long lodge_vm_pause(void *object, void *arg)
 	struct lodge_vm *vm = object;
 	struct lodge_vcpu *vcpu;
 	long ret;
-	int i;
 
 	if (mutex_lock_killable(&vm->lock))
 		return -EINTR;
 	WRITE_ONCE(vm->paused, true);
-	lodge_for_each_vcpu(vm, vcpu, i)
+	lodge_for_each_vcpu(vm, vcpu)
 		lodge_vcpu_request(vcpu, LODGE_REQ_PAUSE);
 	ret = wait_event_interruptible(vm->pause_wait, lodge_vm_settled(vm));
 	if (ret) {

@@ -57,7 +57,6 @@ static int set_cpuid(struct vcpu *vcpu, u32 *bad)
 {
 	struct lodge_cpuid c = {
 		.size = sizeof(c), .entries = (uintptr_t)entries, .nr = nr_entries,
-		.bad = ~0U,
 	};
 	int ret = try_ioctl(vcpu->fd, LODGE_VCPU_SET_CPUID, &c);
 

@@ -163,8 +163,6 @@ static const struct row rows[] = {
 	  ACCESS(RD(4, 0x840, 1)), CHANGED(TO(RAX, 1)) },
 	{ "mov %es:(%rbx), %eax", 64, CODE(0x26, 0x8b, 0x03), ACCESS(RD(4, 0, 1)),
 	  CHANGED(TO(RAX, 1)) },
-	{ "rex that counts not, mov (%rbx), %eax", 64, CODE(0x48, 0x66, 0x8b, 0x03),
-	  ACCESS(RD(2, 0, 0x9788)), CHANGED(TO(RAX, 0x1122334455669788ULL)) },
 	/* STOS and MOVS */
 	{ "stosb", 64, CODE(0xaa), ACCESS(WR(1, 0x100, 0x88)),
 	  CHANGED(TO(RDI, MMIO + 0x101)) },

@@ -267,9 +267,10 @@ TEST(sigkill)
 	};
 	size_t i;
 
-	for (i = 0; i < ARRAY_SIZE(mortals); i++)
+	for (i = 0; i < ARRAY_SIZE(mortals); i++) {
 		EXPECT_LT(time_to_die(&mortals[i]), 2 * NSEC_PER_SEC)
 			TH_LOG("row %zu", i);
+	}
 	/* Nothing of them is left: VMX is free for the next VM. */
 	guest_simple(say_two, 0);
 }

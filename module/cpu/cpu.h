@@ -107,7 +107,6 @@ void lodge_cpuid_module_exit(void);
 const struct lodge_cpuid_table *lodge_cpuid_supported(void);
 int lodge_cpuid_check(const struct lodge_cpuid_entry *e, u32 nr, u32 *bad);
 int lodge_cpuid_set(struct lodge_vcpu *vcpu, const struct lodge_cpuid_entry *e, u32 nr);
-void lodge_cpuid_destroy(struct lodge_vcpu *vcpu);
 void lodge_cpuid_query(struct lodge_vcpu *vcpu, u32 leaf, u32 subleaf, u32 out[4]);
 u32 lodge_xstate_size(u64 features, bool compacted);
 

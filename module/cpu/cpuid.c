@@ -968,7 +968,7 @@ int lodge_cpuid_check(const struct lodge_cpuid_entry *e, u32 nr, u32 *bad)
  * @nr: their number
  *
  * MSR bitmap and VM-execution controls that follow CPUID are the caller's to
- * set anew.
+ * set anew. Who frees the vCPU frees its table, with kfree().
  *
  * Context: owner; may sleep.
  * Return: 0, or -ENOMEM with nothing changed.
@@ -982,16 +982,6 @@ int lodge_cpuid_set(struct lodge_vcpu *vcpu, const struct lodge_cpuid_entry *e, 
 	kfree(vcpu->cpuid);
 	vcpu->cpuid = t;
 	return 0;
-}
-
-/**
- * lodge_cpuid_destroy() - free a vCPU's table
- * @vcpu: the vCPU, which nobody uses any more
- */
-void lodge_cpuid_destroy(struct lodge_vcpu *vcpu)
-{
-	kfree(vcpu->cpuid);
-	vcpu->cpuid = NULL;
 }
 
 /*

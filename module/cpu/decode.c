@@ -234,7 +234,7 @@ static int skip_address(struct decoder *d, u8 modrm)
 
 static int take_modrm(struct decoder *d, const struct decode_row *row, struct lodge_insn *insn)
 {
-	bool byte_reg = insn->op == LODGE_INSN_STORE ? insn->width == 1 : insn->reg_width == 1;
+	bool byte_reg = insn->width == 1 && !row->extend;
 	int modrm = next_byte(d);
 	u8 reg;
 
@@ -305,17 +305,18 @@ int lodge_decode(const u8 *bytes, u32 nr, u32 mode, struct lodge_insn *insn)
 	out.op = row->op;
 	out.extend = row->extend;
 	out.width = row->width ?: d.opsize;
-	out.reg_width = row->extend ? d.opsize : out.width;
 	out.addr_width = d.addr_width;
+	if (row->op == LODGE_INSN_LOAD)
+		out.reg_width = row->extend ? d.opsize : out.width;
 	err = take_operands(&d, row, &out);
 	if (err)
 		return err;
 
 	/* MOVSXD without REX.W moves; MOVZX and MOVSX may name the same width. */
+	if (row->extend && out.width > out.reg_width)
+		return -EOPNOTSUPP;
 	if (out.width == out.reg_width)
 		out.extend = LODGE_EXTEND_NONE;
-	if (out.width > out.reg_width)
-		return -EOPNOTSUPP;
 	out.len = d.pos;
 	*insn = out;
 	return 0;

@@ -174,23 +174,16 @@ static bool check_xss(const struct lodge_vcpu *vcpu, u32 index, u64 value)
 	return !(value & ~lodge_guest_xss_mask(vcpu));
 }
 
-/* Where pv/ will write: a structure that does not cross a page. */
-static bool clock_page_valid(u64 gpa, size_t size)
-{
-	return IS_ALIGNED(gpa, 4) && !(gpa >> LODGE_MAX_GPA_BITS) &&
-	       offset_in_page(gpa) + size <= PAGE_SIZE;
-}
-
 static bool check_system_time(const struct lodge_vcpu *vcpu, u32 index, u64 value)
 {
 	return !(value & KVM_MSR_ENABLED) ||
-	       clock_page_valid(value & ~(u64)KVM_MSR_ENABLED,
-				sizeof(struct pvclock_vcpu_time_info));
+	       kvmclock_address_ok(value & ~(u64)KVM_MSR_ENABLED,
+				   sizeof(struct pvclock_vcpu_time_info));
 }
 
 static bool check_wall_clock(const struct lodge_vcpu *vcpu, u32 index, u64 value)
 {
-	return clock_page_valid(value, sizeof(struct pvclock_wall_clock));
+	return kvmclock_address_ok(value, sizeof(struct pvclock_wall_clock));
 }
 
 /* ----------------------------------------------------------------- handlers */
@@ -452,7 +445,7 @@ const struct msr_row msr_rows[] = {
 	{ ONE(MSR_IA32_FEAT_CTL, "FEATURE_CONTROL"), .kind = MSR_CONST, .value = FEAT_CTL_LOCKED },
 	{ ONE(MSR_IA32_TSC_ADJUST, "TSC_ADJUST"), HANDLED(tsc_adjust), SAVE,
 	  .gate = GATE(TSC_ADJUST) },
-	{ ONE(MSR_IA32_SPEC_CTRL, "SPEC_CTRL"), STORED(msrs.spec_ctrl), PASS_RW, SAVE,
+	{ ONE(MSR_IA32_SPEC_CTRL, "SPEC_CTRL"), STORED(msrs.spec_ctrl), SAVE,
 	  .gate = SPEC_GATE, .check = check_spec_ctrl },
 	{ ONE(MSR_IA32_PRED_CMD, "PRED_CMD"), .kind = MSR_HANDLED, .write = write_command,
 	  .pass = MSR_PASS_WRITE, .gate = GATE(SPEC_CTRL), .check = check_bit0 },

@@ -23,12 +23,12 @@ struct lodge_regs {
 	struct lodge_events events;
 };
 
-#define SAME_PLACE(group)						\
-	static_assert(offsetof(struct lodge_run, group) -		\
-		      offsetof(struct lodge_run, gprs) ==		\
-		      offsetof(struct lodge_regs, group));		\
-	static_assert(offsetof(struct lodge_vcpu_state, group) -	\
-		      offsetof(struct lodge_vcpu_state, gprs) ==	\
+#define SAME_PLACE(group)							\
+	static_assert(offsetof(struct lodge_run, group) -			\
+		      offsetof(struct lodge_run, gprs) ==			\
+		      offsetof(struct lodge_regs, group) &&			\
+		      offsetof(struct lodge_vcpu_state, group) -		\
+		      offsetof(struct lodge_vcpu_state, gprs) ==		\
 		      offsetof(struct lodge_regs, group))
 
 SAME_PLACE(sregs);

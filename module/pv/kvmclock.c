@@ -172,9 +172,8 @@ static void set_clock(struct lodge_vm *vm, const struct clock_sample *now, u64 n
 static void request_updates(struct lodge_vm *vm)
 {
 	struct lodge_vcpu *vcpu;
-	u32 i;
 
-	lodge_for_each_vcpu(vm, vcpu, i)
+	lodge_for_each_vcpu(vm, vcpu)
 		lodge_vcpu_request(vcpu, LODGE_REQ_CLOCK);
 }
 
@@ -249,8 +248,14 @@ void lodge_vmclock_resync(struct lodge_vm *vm)
 
 /* ------------------------------------------------------------ a vCPU's pages */
 
-/* An address the guest may name: aligned, in its memory's width, in one page. */
-static bool address_ok(u64 gpa, u32 size)
+/**
+ * kvmclock_address_ok() - may the guest name this address?
+ * @gpa: the address
+ * @size: of the structure there
+ *
+ * Return: true when it is aligned, in its memory's width, and in one page.
+ */
+bool kvmclock_address_ok(u64 gpa, u32 size)
 {
 	return !(gpa & 3) && !(gpa >> LODGE_MAX_GPA_BITS) &&
 	       (gpa & ~PAGE_MASK) + size <= PAGE_SIZE;
@@ -297,7 +302,7 @@ int kvmclock_system_write(struct lodge_vcpu *vcpu, u64 value)
 {
 	u64 gpa = value & ~SYSTEM_ENABLE;
 
-	if (value & SYSTEM_ENABLE && !address_ok(gpa, sizeof(struct pvclock_vcpu_time_info)))
+	if (value & SYSTEM_ENABLE && !kvmclock_address_ok(gpa, sizeof(struct pvclock_vcpu_time_info)))
 		return -EINVAL;
 	vcpu->clock.system_msr = value;
 	set_bit(LODGE_REQ_CLOCK, &vcpu->requests);
@@ -315,7 +320,7 @@ int kvmclock_system_write(struct lodge_vcpu *vcpu, u64 value)
  */
 int kvmclock_wall_write(struct lodge_vcpu *vcpu, u64 value)
 {
-	if (!address_ok(value, sizeof(struct pvclock_wall_clock)))
+	if (!kvmclock_address_ok(value, sizeof(struct pvclock_wall_clock)))
 		return -EINVAL;
 	vcpu->clock.wall_msr = value;
 	/* 0 is what a guest writes that wants no more of it. */

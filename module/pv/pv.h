@@ -61,6 +61,7 @@ void lodge_vmclock_set(struct lodge_vm *vm, const struct lodge_clock *in);
 void lodge_vmclock_resync(struct lodge_vm *vm);
 
 /* Guest MSR writes; owner. 0, or -EINVAL for a #GP. The pages follow by kvmclock_update(). */
+bool kvmclock_address_ok(u64 gpa, u32 size);
 int kvmclock_system_write(struct lodge_vcpu *vcpu, u64 value);
 int kvmclock_wall_write(struct lodge_vcpu *vcpu, u64 value);
 

@@ -34,15 +34,16 @@ struct decode_case {
 #define BAD(mode_, bytes_, ret_) \
 	{ .bytes = bytes_, .len = sizeof(bytes_) - 1, .mode = (mode_), .ret = (ret_) }
 
-#define LOAD(w, r)	.op = LODGE_INSN_LOAD, .width = w, .reg_width = w, .reg = r
-#define STORE(w, r)	.op = LODGE_INSN_STORE, .width = w, .reg_width = w, .reg = r
-#define IMM(w, v)	.op = LODGE_INSN_STORE_IMM, .width = w, .reg_width = w, .imm = v
+/* A register is as wide as memory where nothing else is said. */
+#define LOAD(w, r)	.op = LODGE_INSN_LOAD, .width = w, .reg = r
+#define STORE(w, r)	.op = LODGE_INSN_STORE, .width = w, .reg = r
+#define IMM(w, v)	.op = LODGE_INSN_STORE_IMM, .width = w, .imm = v
 #define ZEXT(w, rw, r)	.op = LODGE_INSN_LOAD, .width = w, .reg_width = rw, .reg = r, \
 			.extend = LODGE_EXTEND_ZERO
 #define SEXT(w, rw, r)	.op = LODGE_INSN_LOAD, .width = w, .reg_width = rw, .reg = r, \
 			.extend = LODGE_EXTEND_SIGN
-#define MOVS(w)		.op = LODGE_INSN_MOVS, .width = w, .reg_width = w, .seg = LODGE_SEG_DS
-#define STOS(w)		.op = LODGE_INSN_STOS, .width = w, .reg_width = w, .seg = LODGE_SEG_DS
+#define MOVS(w, s)	.op = LODGE_INSN_MOVS, .width = w, .seg = LODGE_SEG_##s
+#define STOS(w)		.op = LODGE_INSN_STOS, .width = w, .seg = LODGE_SEG_DS
 #define A(w)		.addr_width = w
 #define HIGH		.high_byte = true
 #define REP		.rep = true
@@ -122,26 +123,21 @@ static const struct decode_case good_cases[] = {
 	GOOD(8, "\x66\x0f\xb7\x00", LOAD(2, LODGE_RAX), A(8)),
 
 	/* Strings. */
-	GOOD(8, "\xa4", MOVS(1), A(8)),
-	GOOD(8, "\xa5", MOVS(4), A(8)),
-	GOOD(8, "\xf3\x48\xa5", MOVS(8), REP, A(8)),
-	GOOD(8, "\xf2\xa4", MOVS(1), REP, A(8)),
-	GOOD(8, "\x67\xf3\xa4", MOVS(1), REP, A(4)),
-	GOOD(2, "\xf3\x66\xa5", MOVS(4), REP, A(2)),
+	GOOD(8, "\xa4", MOVS(1, DS), A(8)),
+	GOOD(8, "\xa5", MOVS(4, DS), A(8)),
+	GOOD(8, "\xf3\x48\xa5", MOVS(8, DS), REP, A(8)),
+	GOOD(8, "\xf2\xa4", MOVS(1, DS), REP, A(8)),
+	GOOD(8, "\x67\xf3\xa4", MOVS(1, DS), REP, A(4)),
+	GOOD(2, "\xf3\x66\xa5", MOVS(4, DS), REP, A(2)),
 	GOOD(8, "\xaa", STOS(1), A(8)),
 	GOOD(8, "\xf3\x48\xab", STOS(8), REP, A(8)),
 	GOOD(4, "\x66\xab", STOS(2), A(4)),
-	GOOD(4, "\x26\xa4", .op = LODGE_INSN_MOVS, .width = 1, .reg_width = 1,
-	     .seg = LODGE_SEG_ES, A(4)),
-	GOOD(4, "\x2e\xa4", .op = LODGE_INSN_MOVS, .width = 1, .reg_width = 1,
-	     .seg = LODGE_SEG_CS, A(4)),
-	GOOD(4, "\x36\xa4", .op = LODGE_INSN_MOVS, .width = 1, .reg_width = 1,
-	     .seg = LODGE_SEG_SS, A(4)),
-	GOOD(8, "\x64\xa4", .op = LODGE_INSN_MOVS, .width = 1, .reg_width = 1,
-	     .seg = LODGE_SEG_FS, A(8)),
-	GOOD(8, "\x65\x2e\xa4", .op = LODGE_INSN_MOVS, .width = 1, .reg_width = 1,
-	     .seg = LODGE_SEG_GS, A(8)),
-	GOOD(8, "\x26\xa4", MOVS(1), A(8)),
+	GOOD(4, "\x26\xa4", MOVS(1, ES), A(4)),
+	GOOD(4, "\x2e\xa4", MOVS(1, CS), A(4)),
+	GOOD(4, "\x36\xa4", MOVS(1, SS), A(4)),
+	GOOD(8, "\x64\xa4", MOVS(1, FS), A(8)),
+	GOOD(8, "\x65\x2e\xa4", MOVS(1, GS), A(8)),
+	GOOD(8, "\x26\xa4", MOVS(1, DS), A(8)),
 
 	/* As long as an instruction may be. */
 	GOOD(8, "\x3e\x3e\x3e\x3e\x3e\x3e\x3e\x3e\x3e\x8b\x80\x00\x00\x00\x00",
@@ -187,6 +183,8 @@ static void decode_good(struct kunit *test)
 		u8 bytes[LODGE_INSN_MAX + 1];
 
 		want.len = c->len;
+		if (want.op == LODGE_INSN_LOAD && !want.reg_width)
+			want.reg_width = want.width;
 		memset(bytes, 0xcc, sizeof(bytes));
 		memcpy(bytes, c->bytes, c->len);
 		memset(&got, 0xaa, sizeof(got));

@@ -268,6 +268,7 @@ static int kvmclock_test_init(struct kunit *test)
 		if (!f->vcpu[i])
 			return -ENOMEM;
 		f->vcpu[i]->vm = f->vm;
+		f->vcpu[i]->id = i;
 		f->vcpu[i]->cpu = -1;
 		rcuwait_init(&f->vcpu[i]->wait);
 		f->vm->vcpus[i] = f->vcpu[i];

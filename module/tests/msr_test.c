@@ -79,8 +79,29 @@ static void msr_table_kinds(struct kunit *test)
 			KUNIT_EXPECT_TRUE_MSG(test, !row->group &&
 					      (stored || (row->read && row->write)), "%s",
 					      row->name);
-		if (row->nr > 1 && stored)
-			KUNIT_EXPECT_EQ_MSG(test, row->field % sizeof(u64), 0u, "%s", row->name);
+	}
+}
+
+/* Two MSRs never share a field: fields of all rows, eight bytes each. */
+static void msr_table_fields(struct kunit *test)
+{
+	u32 i, j;
+
+	for (i = 0; i < nr_msr_rows; i++) {
+		const struct msr_row *a = &msr_rows[i];
+
+		if (a->kind != MSR_STORED)
+			continue;
+		KUNIT_EXPECT_EQ_MSG(test, a->field % sizeof(u64), 0ul, "%s", a->name);
+		for (j = 0; j < i; j++) {
+			const struct msr_row *b = &msr_rows[j];
+
+			if (b->kind != MSR_STORED)
+				continue;
+			KUNIT_EXPECT_TRUE_MSG(test, a->field >= b->field + b->nr * sizeof(u64) ||
+					      b->field >= a->field + a->nr * sizeof(u64),
+					      "%s, %s", a->name, b->name);
+		}
 	}
 }
 
@@ -344,6 +365,7 @@ static void msr_save_list(struct kunit *test)
 static struct kunit_case msr_test_cases[] = {
 	KUNIT_CASE(msr_table_sorted),
 	KUNIT_CASE(msr_table_kinds),
+	KUNIT_CASE(msr_table_fields),
 	KUNIT_CASE(msr_bitmap),
 	KUNIT_CASE(msr_values),
 	KUNIT_CASE(msr_pat_check),

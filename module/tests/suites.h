@@ -5,6 +5,8 @@
 
 #include <kunit/test.h>
 
+extern struct kunit_suite lodge_caps_suite;
+extern struct kunit_suite lodge_inject_suite;
 extern struct kunit_suite lodge_ept_suite;
 extern struct kunit_suite lodge_lapic_suite;
 extern struct kunit_suite lodge_kvmclock_suite;
@@ -12,5 +14,6 @@ extern struct kunit_suite lodge_cpuid_suite;
 extern struct kunit_suite lodge_msr_suite;
 extern struct kunit_suite lodge_decode_suite;
 extern struct kunit_suite lodge_walk_suite;
+extern struct kunit_suite lodge_abi_suite;
 
 #endif

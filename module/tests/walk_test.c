@@ -19,7 +19,7 @@
 #define W	2ull
 #define U	4ull
 #define PS	0x80ull
-#define NX	(1ull << 63)
+#define NX	BIT_ULL(63)
 
 /* Page-fault error code bits: SDM 3A 4.7. */
 #define ERR_P	1u
@@ -253,8 +253,8 @@ struct rights_case {
 	u32 code;
 };
 
-#define AD1	(1u << 2)
-#define WD1	(2u << 2)
+#define AD1	4u
+#define WD1	8u
 #define SMEP	X86_CR4_SMEP
 #define SMAP	X86_CR4_SMAP
 #define PKE	X86_CR4_PKE

@@ -5,6 +5,7 @@
  */
 #include <linux/nospec.h>
 #include <linux/sched/signal.h>
+#include <asm/apicdef.h>
 #include <asm/processor-flags.h>
 #include <asm/trapnr.h>
 
@@ -28,11 +29,6 @@ static bool vmx_protected_not_kernel(struct lodge_vcpu *vcpu)
 static int vmx_slow_nothing(struct lodge_vcpu *vcpu)
 {
 	return LODGE_NEXT_ENTER;
-}
-
-static bool vmx_fast_timer(struct lodge_vcpu *vcpu)
-{
-	return true;
 }
 
 static bool vmx_fast_window(struct lodge_vcpu *vcpu)
@@ -301,6 +297,21 @@ static int vmx_slow_exception(struct lodge_vcpu *vcpu)
 	return LODGE_NEXT_ENTER;
 }
 
+/* An exit that only user space can make something of. */
+static int vmx_slow_unhandled(struct lodge_vcpu *vcpu)
+{
+	struct lodge_exit *e = &vcpu->run->exit;
+	u32 basic = vcpu->vmx.exit_reason & VMX_EXIT_REASON_BASIC;
+
+	lodge_exit_fill(vcpu, LODGE_EXIT_UNHANDLED, 0);
+	e->unhandled.hw_reason = vcpu->vmx.exit_reason;
+	e->unhandled.qualification = vmx_vmread(VMCS_EXIT_QUALIFICATION);
+	e->unhandled.intr_info = vmx_vmread(VMCS_EXIT_INTR_INFO);
+	if (basic == VMX_EXIT_EPT_MISCONFIG || basic == VMX_EXIT_EPT_VIOLATION)
+		e->unhandled.gpa = vmx_vmread(VMCS_GUEST_PHYSICAL_ADDRESS);
+	return LODGE_NEXT_LEAVE;
+}
+
 /* ---------------------------------------------------------- memory, I/O ports */
 
 static u32 vmx_ept_access(u64 qual)
@@ -312,6 +323,18 @@ static u32 vmx_ept_access(u64 qual)
 	if (qual & VMX_EPT_WRITE)
 		access |= EPT_ACCESS_WRITE;
 	return access ?: EPT_ACCESS_READ;
+}
+
+/*
+ * Was it an access that the instruction at RIP makes, and not a page walk or the
+ * delivery of an event? Only then does decoding the instruction explain it.
+ */
+static bool vmx_operand_fault(const struct lodge_vcpu *vcpu)
+{
+	const u64 final = VMX_EPT_GLA_VALID | VMX_EPT_GLA_FINAL;
+
+	return (vcpu->vmx.exit_qual & final) == final &&
+	       !(vcpu->event.info & VMX_INTR_VALID);
 }
 
 static int vmx_mem_fault_leave(struct lodge_vcpu *vcpu, const struct ept_fault *fault, int error)
@@ -344,7 +367,8 @@ static int vmx_slow_ept_violation(struct lodge_vcpu *vcpu)
 		return LODGE_NEXT_ENTER;
 	}
 	if (ret == EPT_FAULT_MMIO)
-		return lodge_mmio_exit(vcpu, fault.gpa, fault.access);
+		return vmx_operand_fault(vcpu) ?
+			lodge_mmio_exit(vcpu, fault.gpa, fault.access) : vmx_slow_unhandled(vcpu);
 	/* A signal or a retry: the run loop looks, and the guest tries again. */
 	if (ret == -EINTR || ret == -EAGAIN)
 		return LODGE_NEXT_ENTER;
@@ -385,20 +409,6 @@ static int vmx_slow_io(struct lodge_vcpu *vcpu)
 static int vmx_slow_triple_fault(struct lodge_vcpu *vcpu)
 {
 	lodge_exit_fill(vcpu, LODGE_EXIT_SHUTDOWN, 0);
-	return LODGE_NEXT_LEAVE;
-}
-
-static int vmx_slow_unhandled(struct lodge_vcpu *vcpu)
-{
-	struct lodge_exit *e = &vcpu->run->exit;
-	u32 basic = vcpu->vmx.exit_reason & VMX_EXIT_REASON_BASIC;
-
-	lodge_exit_fill(vcpu, LODGE_EXIT_UNHANDLED, 0);
-	e->unhandled.hw_reason = vcpu->vmx.exit_reason;
-	e->unhandled.qualification = vmx_vmread(VMCS_EXIT_QUALIFICATION);
-	e->unhandled.intr_info = vmx_vmread(VMCS_EXIT_INTR_INFO);
-	if (basic == VMX_EXIT_EPT_MISCONFIG)
-		e->unhandled.gpa = vmx_vmread(VMCS_GUEST_PHYSICAL_ADDRESS);
 	return LODGE_NEXT_LEAVE;
 }
 
@@ -448,7 +458,7 @@ static const struct vmx_exit_handler vmx_exit_handlers[NR_VMX_EXITS] = {
 	[VMX_EXIT_EPT_VIOLATION] = SLOW_QUAL("EPT violation", vmx_slow_ept_violation),
 	[VMX_EXIT_EPT_MISCONFIG] = SLOW("EPT misconfiguration", vmx_slow_unhandled),
 	[VMX_EXIT_INVEPT] = FAST("INVEPT", vmx_fast_ud),
-	[VMX_EXIT_PREEMPTION_TIMER] = FAST("preemption timer", vmx_fast_timer),
+	[VMX_EXIT_PREEMPTION_TIMER] = SLOW("preemption timer", vmx_slow_nothing),
 	[VMX_EXIT_INVVPID] = FAST("INVVPID", vmx_fast_ud),
 	[VMX_EXIT_WBINVD] = FAST("WBINVD", vmx_fast_cache),
 	[VMX_EXIT_XSETBV] = SLOW("XSETBV", vmx_slow_xsetbv),

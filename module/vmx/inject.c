@@ -39,6 +39,13 @@ static enum vmx_merge vmx_merge(u8 first, u8 second)
 	return MERGE_SECOND;
 }
 
+/* Is it an exception that pushes an error code, in any mode but real mode? */
+static bool vmx_event_has_code(u32 info)
+{
+	return (info & VMX_INTR_TYPE) == EVENT(LODGE_EVENT_EXCEPTION) &&
+	       BIT(info & VMX_INTR_VECTOR) & VECTORS_WITH_CODE;
+}
+
 static void vmx_event_set(struct lodge_vcpu *vcpu, u32 info, u32 code, u32 len)
 {
 	/* In real mode nothing pushes an error code (SDM 3C 27.2.1.3). */
@@ -278,7 +285,8 @@ void vmx_events_get(struct lodge_vcpu *vcpu, struct lodge_events *out)
 	out->event_vector = e->info & VMX_INTR_VECTOR;
 	out->event_type = (e->info & VMX_INTR_TYPE) >> VMX_INTR_TYPE_SHIFT;
 	out->event_insn_len = e->insn_len;
-	if (e->info & VMX_INTR_CODE) {
+	/* By the vector, so that SET takes it whatever mode it is in by then. */
+	if (vmx_event_has_code(e->info)) {
 		out->flags |= LODGE_EV_EVENT_CODE;
 		out->event_code = e->code;
 	}
@@ -288,6 +296,8 @@ static bool vmx_event_valid(const struct lodge_events *in)
 {
 	bool code = in->flags & LODGE_EV_EVENT_CODE;
 
+	if (!code && in->event_code)
+		return false;
 	switch (in->event_type) {
 	case LODGE_EVENT_INTERRUPT:
 		return in->event_vector >= 16 && !code && !in->event_insn_len;
@@ -316,7 +326,7 @@ bool vmx_exception_valid(u32 vector, bool has_code, u32 code)
 	if (vector > 31 || vector == X86_TRAP_NMI || code >> 16)
 		return false;
 	/* Real mode drops the code later; here the vector decides. */
-	return has_code == !!(BIT(vector) & VECTORS_WITH_CODE);
+	return has_code == !!(BIT(vector) & VECTORS_WITH_CODE) && (has_code || !code);
 }
 
 /** vmx_events_check() - could the group be set? 0 or -EINVAL */

@@ -120,7 +120,7 @@ static void vmx_l1d_flush(void)
 	cpuid_eax(0);
 	for (i = 0; i < VMX_L1D_SIZE; i += 64)
 		READ_ONCE(*(u8 *)(vmx_l1d_pages + i));
-	rmb();
+	rmb();	/* all of it, before the entry */
 }
 
 /**

@@ -196,14 +196,3 @@ u64 lodge_guest_tsc(struct lodge_vcpu *vcpu)
 {
 	return rdtsc() + vcpu->vmx.tsc_offset;
 }
-
-/**
- * lodge_guest_tsc_write() - set the guest's TSC
- * @vcpu: the vCPU; loaded
- * @value: what it reads now
- */
-void lodge_guest_tsc_write(struct lodge_vcpu *vcpu, u64 value)
-{
-	vcpu->vmx.tsc_offset = value - rdtsc();
-	vmcs_write(VMCS_TSC_OFFSET, vcpu->vmx.tsc_offset);
-}

@@ -27,17 +27,21 @@
 #include "vmx_internal.h"
 
 /*
- * The longest a guest runs without an exit. Interrupts end it sooner; but a CPU
- * that is itself emulated may hold them back while the guest has them off.
+ * The longest stint. Interrupts end it sooner; but a CPU that is itself emulated
+ * may hold them back while the guest has them off. The preemption timer bounds
+ * the time without an exit, vmx_stint() the time with fast exits.
  */
 #define VMX_STINT_US	4000
+
+static u64 vmx_stint_ticks(void)
+{
+	return mul_u64_u32_div(VMX_STINT_US, tsc_khz, 1000);
+}
 
 /** vmx_timer_value() - what the preemption timer counts down from */
 u32 vmx_timer_value(void)
 {
-	u64 ticks = mul_u64_u32_div(VMX_STINT_US, tsc_khz, 1000);
-
-	return min_t(u64, (ticks >> vmx_caps.timer_shift) + 1, U32_MAX);
+	return min_t(u64, (vmx_stint_ticks() >> vmx_caps.timer_shift) + 1, U32_MAX);
 }
 
 /* Give an NMI or a machine check to the host at once: NMIs are still blocked. */
@@ -243,8 +247,9 @@ static unsigned long vmx_stint(struct lodge_vcpu *vcpu)
 {
 	struct vmx_vcpu *v = &vcpu->vmx;
 	unsigned long spec = vmx_spec_ctrl_flags(v, vcpu->msrs.spec_ctrl);
+	u64 limit = rdtsc() + vmx_stint_ticks();
 	const struct vmx_exit_handler *h;
-	u64 start;
+	u64 start, end;
 	u32 basic;
 
 	v->recheck = true;
@@ -256,7 +261,8 @@ static unsigned long vmx_stint(struct lodge_vcpu *vcpu)
 		start = rdtsc();
 		if (unlikely(vmx_enter_exit(vcpu, spec | (unsigned long)v->launched)))
 			return 1;
-		vcpu->stats.guest_tsc += rdtsc() - start;
+		end = rdtsc();
+		vcpu->stats.guest_tsc += end - start;
 		vmx_mitigate_after();
 		v->launched = true;
 		v->cached = 0;
@@ -275,7 +281,7 @@ static unsigned long vmx_stint(struct lodge_vcpu *vcpu)
 		if (!h->fast || !h->fast(vcpu))
 			return 0;
 		v->handled = true;
-	} while (!vmx_wanted(vcpu));
+	} while (!vmx_wanted(vcpu) && end < limit);
 	return 0;
 }
 

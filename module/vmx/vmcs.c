@@ -114,6 +114,7 @@ static void vmx_vmcs_load(struct lodge_vcpu *vcpu, int cpu)
 		 */
 		v->flush_vpid = true;
 	}
+	v->flush_l1d = true;	/* other tasks ran here, or we come from user mode */
 	if (c->current_vmcs != v->vmcs) {
 		vmx_vmptrld(__pa(v->vmcs));
 		c->current_vmcs = v->vmcs;
@@ -156,12 +157,12 @@ static struct preempt_ops vmx_preempt_ops = {
 void vmx_vcpu_load(struct lodge_vcpu *vcpu, int cpu)
 {
 	vmx_vmcs_load(vcpu, cpu);
+	WRITE_ONCE(vcpu->cpu, cpu);
 	/*
 	 * Who changes what the guest depends on (requests, the EPT) does so, has
-	 * a full barrier, and then reads ->cpu; we write ->cpu, have a full
+	 * a full barrier, and then reads ->cpu; we have written ->cpu, have a full
 	 * barrier, and then read the former. One of us sees the other.
 	 */
-	WRITE_ONCE(vcpu->cpu, cpu);
 	smp_mb();
 }
 
@@ -371,7 +372,8 @@ void vmx_vcpu_reset(struct lodge_vcpu *vcpu, bool init)
 		vmcs_write(VMCS_GUEST_SYSENTER_ESP, 0);
 		vmcs_write(VMCS_GUEST_SYSENTER_EIP, 0);
 		vmcs_write(VMCS_GUEST_DEBUGCTL, 0);
-		lodge_guest_tsc_write(vcpu, 0);
+		vcpu->vmx.tsc_offset = vcpu->vm->tsc_offset;
+		vmcs_write(VMCS_TSC_OFFSET, vcpu->vmx.tsc_offset);
 	}
 	vcpu->vmx.flush_vpid = true;
 }

@@ -5,6 +5,7 @@
 #include <asm/cpu_device_id.h>
 #include <asm/cpufeature.h>
 #include <asm/intel-family.h>
+#include <asm/tsc.h>
 
 #include "../lodge.h"
 #include "caps.h"
@@ -39,7 +40,7 @@ static int __init vmx_check_cpu(void)
 
 /*
  * CPUs whose preemption timer stops or runs wrong: what bounds a guest that
- * never exits is missing there (Intel errata AAE44, AAJ..., BA86 and kin).
+ * never exits is missing there.
  */
 static const struct x86_cpu_id vmx_broken_timer[] __initconst = {
 	X86_MATCH_VENDOR_FAM_MODEL(INTEL, 6, 0x1a, NULL),	/* Nehalem EP: AAK139 */
@@ -75,6 +76,10 @@ int __init vmx_module_init(void)
 	ret = vmx_check_cpu();
 	if (ret)
 		return ret;
+	if (!tsc_khz) {
+		pr_err("the rate of this host's TSC is unknown\n");
+		return -EOPNOTSUPP;
+	}
 	ret = vmx_caps_parse_off(off, &not_used);
 	if (ret) {
 		pr_err("off=%s: not a list of optional features\n", off);

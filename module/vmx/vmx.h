@@ -80,6 +80,5 @@ static inline void lodge_inject_ud(struct lodge_vcpu *vcpu)
 
 /* The guest's TSC. */
 u64 lodge_guest_tsc(struct lodge_vcpu *vcpu);
-void lodge_guest_tsc_write(struct lodge_vcpu *vcpu, u64 value);
 
 #endif

@@ -7,6 +7,8 @@
 #ifndef LODGE_VMX_DEFS_H
 #define LODGE_VMX_DEFS_H
 
+#include <linux/bits.h>
+
 /* VMCS fields, SDM 3D appendix B. */
 #define VMCS_VPID			0x0000
 #define VMCS_MSR_BITMAP			0x2004
@@ -97,81 +99,81 @@
 #define VMCS_GUEST_BASE(seg)		(0x6806 + 2 * (seg))
 
 /* Access rights beyond a descriptor's, SDM 3C 25.4.1. */
-#define VMX_AR_UNUSABLE			(1u << 16)
+#define VMX_AR_UNUSABLE			BIT(16)
 
 /* Pin-based controls, SDM 3C 25.6.1. */
-#define PIN_EXTERNAL_INTERRUPT		(1u << 0)
-#define PIN_NMI				(1u << 3)
-#define PIN_VIRTUAL_NMI			(1u << 5)
-#define PIN_PREEMPTION_TIMER		(1u << 6)
+#define PIN_EXTERNAL_INTERRUPT		BIT(0)
+#define PIN_NMI				BIT(3)
+#define PIN_VIRTUAL_NMI			BIT(5)
+#define PIN_PREEMPTION_TIMER		BIT(6)
 
 /* Primary processor-based controls, SDM 3C 25.6.2. */
-#define PROC_INTERRUPT_WINDOW		(1u << 2)
-#define PROC_TSC_OFFSETTING		(1u << 3)
-#define PROC_HLT			(1u << 7)
-#define PROC_INVLPG			(1u << 9)
-#define PROC_MWAIT			(1u << 10)
-#define PROC_RDPMC			(1u << 11)
-#define PROC_CR3_LOAD			(1u << 15)
-#define PROC_CR3_STORE			(1u << 16)
-#define PROC_CR8_LOAD			(1u << 19)
-#define PROC_CR8_STORE			(1u << 20)
-#define PROC_NMI_WINDOW			(1u << 22)
-#define PROC_MOV_DR			(1u << 23)
-#define PROC_IO				(1u << 24)
-#define PROC_MSR_BITMAPS		(1u << 28)
-#define PROC_MONITOR			(1u << 29)
-#define PROC_SECONDARY			(1u << 31)
+#define PROC_INTERRUPT_WINDOW		BIT(2)
+#define PROC_TSC_OFFSETTING		BIT(3)
+#define PROC_HLT			BIT(7)
+#define PROC_INVLPG			BIT(9)
+#define PROC_MWAIT			BIT(10)
+#define PROC_RDPMC			BIT(11)
+#define PROC_CR3_LOAD			BIT(15)
+#define PROC_CR3_STORE			BIT(16)
+#define PROC_CR8_LOAD			BIT(19)
+#define PROC_CR8_STORE			BIT(20)
+#define PROC_NMI_WINDOW			BIT(22)
+#define PROC_MOV_DR			BIT(23)
+#define PROC_IO				BIT(24)
+#define PROC_MSR_BITMAPS		BIT(28)
+#define PROC_MONITOR			BIT(29)
+#define PROC_SECONDARY			BIT(31)
 
 /* Secondary processor-based controls, SDM 3C 25.6.2. */
-#define PROC2_EPT			(1u << 1)
-#define PROC2_RDTSCP			(1u << 3)
-#define PROC2_VPID			(1u << 5)
-#define PROC2_WBINVD			(1u << 6)
-#define PROC2_UNRESTRICTED		(1u << 7)
-#define PROC2_INVPCID			(1u << 12)
-#define PROC2_XSAVES			(1u << 20)
-#define PROC2_BUS_LOCK			(1u << 30)
-#define PROC2_NOTIFY			(1u << 31)
+#define PROC2_EPT			BIT(1)
+#define PROC2_RDTSCP			BIT(3)
+#define PROC2_VPID			BIT(5)
+#define PROC2_WBINVD			BIT(6)
+#define PROC2_UNRESTRICTED		BIT(7)
+#define PROC2_INVPCID			BIT(12)
+#define PROC2_XSAVES			BIT(20)
+#define PROC2_BUS_LOCK			BIT(30)
+#define PROC2_NOTIFY			BIT(31)
 
 /* VM-exit controls, SDM 3C 25.7.1. */
-#define EXIT_SAVE_DEBUG			(1u << 2)
-#define EXIT_HOST_64			(1u << 9)
-#define EXIT_SAVE_PAT			(1u << 18)
-#define EXIT_LOAD_PAT			(1u << 19)
-#define EXIT_SAVE_EFER			(1u << 20)
-#define EXIT_LOAD_EFER			(1u << 21)
+#define EXIT_SAVE_DEBUG			BIT(2)
+#define EXIT_HOST_64			BIT(9)
+#define EXIT_SAVE_PAT			BIT(18)
+#define EXIT_LOAD_PAT			BIT(19)
+#define EXIT_SAVE_EFER			BIT(20)
+#define EXIT_LOAD_EFER			BIT(21)
 
 /* VM-entry controls, SDM 3C 25.8.1. */
-#define ENTRY_LOAD_DEBUG		(1u << 2)
-#define ENTRY_IA32E			(1u << 9)
-#define ENTRY_LOAD_PAT			(1u << 14)
-#define ENTRY_LOAD_EFER			(1u << 15)
+#define ENTRY_LOAD_DEBUG		BIT(2)
+#define ENTRY_IA32E			BIT(9)
+#define ENTRY_LOAD_PAT			BIT(14)
+#define ENTRY_LOAD_EFER			BIT(15)
 
 /* IA32_VMX_EPT_VPID_CAP, SDM 3D A.10. */
-#define EPT_VPID_WALK_4			(1ull << 6)
-#define EPT_VPID_WB			(1ull << 14)
-#define EPT_VPID_2M			(1ull << 16)
-#define EPT_VPID_1G			(1ull << 17)
-#define EPT_VPID_INVEPT			(1ull << 20)
-#define EPT_VPID_AD			(1ull << 21)
-#define EPT_VPID_INVEPT_SINGLE		(1ull << 25)
-#define EPT_VPID_INVVPID		(1ull << 32)
-#define EPT_VPID_INVVPID_SINGLE		(1ull << 41)
+#define EPT_VPID_WALK_4			BIT_ULL(6)
+#define EPT_VPID_WB			BIT_ULL(14)
+#define EPT_VPID_2M			BIT_ULL(16)
+#define EPT_VPID_1G			BIT_ULL(17)
+#define EPT_VPID_INVEPT			BIT_ULL(20)
+#define EPT_VPID_AD			BIT_ULL(21)
+#define EPT_VPID_INVEPT_SINGLE		BIT_ULL(25)
+#define EPT_VPID_INVVPID		BIT_ULL(32)
+#define EPT_VPID_INVVPID_SINGLE		BIT_ULL(41)
 
 /* Interruptibility state, SDM 3C 25.4.2. */
-#define VMX_SHADOW_STI			(1u << 0)
-#define VMX_SHADOW_MOV_SS		(1u << 1)
-#define VMX_BLOCKED_NMI			(1u << 3)
+#define VMX_SHADOW_STI			BIT(0)
+#define VMX_SHADOW_MOV_SS		BIT(1)
+#define VMX_BLOCKED_NMI			BIT(3)
 #define VMX_SHADOWS			(VMX_SHADOW_STI | VMX_SHADOW_MOV_SS)
 
 /* Interruption information, SDM 3C 25.8.3, 25.9.2, 25.9.3. */
 #define VMX_INTR_VECTOR			0xffu
 #define VMX_INTR_TYPE			(7u << 8)
 #define VMX_INTR_TYPE_SHIFT		8
-#define VMX_INTR_CODE			(1u << 11)
-#define VMX_INTR_NMI_UNBLOCKED		(1u << 12)
-#define VMX_INTR_VALID			(1u << 31)
+#define VMX_INTR_CODE			BIT(11)
+#define VMX_INTR_NMI_UNBLOCKED		BIT(12)
+#define VMX_INTR_VALID			BIT(31)
 
 /* Basic exit reasons, SDM 3D appendix C. */
 #ifndef __ASSEMBLY__
@@ -245,15 +247,16 @@ enum vmx_exit_reason {
 #endif
 
 #define VMX_EXIT_REASON_BASIC		0xffffu
-#define VMX_EXIT_BUS_LOCK_TOO		(1u << 26)
-#define VMX_EXIT_ENTRY_FAILED		(1u << 31)
+#define VMX_EXIT_BUS_LOCK_TOO		BIT(26)
+#define VMX_EXIT_ENTRY_FAILED		BIT(31)
 
 /* EPT-violation qualification, SDM 3C table 28-7. */
-#define VMX_EPT_READ			(1u << 0)
-#define VMX_EPT_WRITE			(1u << 1)
-#define VMX_EPT_FETCH			(1u << 2)
-#define VMX_EPT_GLA_VALID		(1u << 7)
-#define VMX_EPT_NMI_UNBLOCKED		(1u << 12)
+#define VMX_EPT_READ			BIT(0)
+#define VMX_EPT_WRITE			BIT(1)
+#define VMX_EPT_FETCH			BIT(2)
+#define VMX_EPT_GLA_VALID		BIT(7)
+#define VMX_EPT_GLA_FINAL		BIT(8)
+#define VMX_EPT_NMI_UNBLOCKED		BIT(12)
 
 /* INVEPT and INVVPID types, SDM 3C chapter 31. */
 #define INVEPT_SINGLE			1

@@ -107,7 +107,7 @@ void vcpu_dump(struct vcpu *vcpu)
 	struct lodge_vcpu_state state = {};
 	int ret;
 
-	fprintf(stderr, "# vCPU %u: ", vcpu->id);
+	fprintf(stderr, "# vCPU %u:\n", vcpu->id);
 	dump_exit(&vcpu->run->exit);
 	ret = vcpu_try_get(vcpu, &state, LODGE_STATE_SHARED);
 	if (ret)
@@ -128,46 +128,6 @@ void vcpu_fail(struct vcpu *vcpu, const char *format, ...)
 	fprintf(stderr, "\n");
 	vcpu_dump(vcpu);
 	_exit(1);
-}
-
-/* --------------------------------------------------------------------- RUN */
-
-int vcpu_run(struct vcpu *vcpu)
-{
-	struct lodge_run *run = vcpu->run;
-
-	if (vcpu->complete) {
-		run->complete = LODGE_COMPLETE_DONE;
-		vcpu->complete = false;
-	}
-	do {
-		if (ioctl(vcpu->fd, LODGE_VCPU_RUN, NULL))
-			return errno;
-	} while (run->exit.reason == LODGE_EXIT_HOST_WORK);
-	return 0;
-}
-
-struct lodge_exit *vcpu_run_until(struct vcpu *vcpu, u32 reason)
-{
-	int error = vcpu_run(vcpu);
-
-	if (error)
-		vcpu_fail(vcpu, "RUN gave %s, wanted exit %s", strerror(error),
-			  exit_name(reason));
-	if (vcpu->run->exit.reason != reason)
-		vcpu_fail(vcpu, "wanted exit %s", exit_name(reason));
-	return &vcpu->run->exit;
-}
-
-struct lodge_exit *vcpu_run_complete(struct vcpu *vcpu, u32 reason, u64 data)
-{
-	struct lodge_exit *exit = vcpu_run_until(vcpu, reason);
-
-	if (!(exit->flags & LODGE_EXIT_F_COMPLETE))
-		vcpu_fail(vcpu, "exit cannot be completed");
-	vcpu->run->data = data;
-	vcpu->complete = true;
-	return exit;
 }
 
 /* ---------------------------------------------------------- the guest talks */
@@ -196,15 +156,80 @@ static void guest_trapped(struct vcpu *vcpu, const struct guest_msg *msg)
 		  msg->arg[1]);
 }
 
-static struct guest_msg take_message(struct vcpu *vcpu)
+static struct guest_msg message_of(struct vcpu *vcpu, const struct lodge_gprs *gprs)
 {
-	const u64 *reg = (const u64 *)vcpu->run->gprs.reg;
+	const u64 *reg = (const u64 *)gprs->reg;
 	struct guest_msg msg = {
 		.nr = vcpu->run->exit.pio.data,
 		.arg = { reg[7], reg[6], reg[1], reg[8], reg[9] },
 	};
 
 	return msg;
+}
+
+/* Ends the test when the guest has said that something is wrong. */
+static void check_message(struct vcpu *vcpu, const struct guest_msg *msg)
+{
+	if (msg->nr == GUEST_CALL_FAIL || msg->nr == GUEST_CALL_FAIL_CMP)
+		guest_failed(vcpu, msg);
+	if (msg->nr == GUEST_CALL_TRAP)
+		guest_trapped(vcpu, msg);
+}
+
+/* An exit nobody expected: what the guest says explains it best. */
+static void check_unexpected(struct vcpu *vcpu)
+{
+	const struct lodge_exit *exit = &vcpu->run->exit;
+	struct lodge_vcpu_state state = {};
+	struct guest_msg msg;
+
+	if (exit->reason != LODGE_EXIT_PIO || exit->pio.port != GUEST_PORT)
+		return;
+	vcpu_get(vcpu, &state, LODGE_STATE_GPRS);
+	msg = message_of(vcpu, &state.gprs);
+	check_message(vcpu, &msg);
+}
+
+/* --------------------------------------------------------------------- RUN */
+
+int vcpu_run(struct vcpu *vcpu)
+{
+	struct lodge_run *run = vcpu->run;
+
+	if (vcpu->complete) {
+		run->complete = LODGE_COMPLETE_DONE;
+		vcpu->complete = false;
+	}
+	do {
+		if (ioctl(vcpu->fd, LODGE_VCPU_RUN, NULL))
+			return errno;
+	} while (run->exit.reason == LODGE_EXIT_HOST_WORK);
+	return 0;
+}
+
+struct lodge_exit *vcpu_run_until(struct vcpu *vcpu, u32 reason)
+{
+	int error = vcpu_run(vcpu);
+
+	if (error)
+		vcpu_fail(vcpu, "RUN gave %s, wanted exit %s", strerror(error),
+			  exit_name(reason));
+	if (vcpu->run->exit.reason != reason) {
+		check_unexpected(vcpu);
+		vcpu_fail(vcpu, "wanted exit %s", exit_name(reason));
+	}
+	return &vcpu->run->exit;
+}
+
+struct lodge_exit *vcpu_run_complete(struct vcpu *vcpu, u32 reason, u64 data)
+{
+	struct lodge_exit *exit = vcpu_run_until(vcpu, reason);
+
+	if (!(exit->flags & LODGE_EXIT_F_COMPLETE))
+		vcpu_fail(vcpu, "exit cannot be completed");
+	vcpu->run->data = data;
+	vcpu->complete = true;
+	return exit;
 }
 
 struct guest_msg guest_run(struct vcpu *vcpu)
@@ -219,11 +244,8 @@ struct guest_msg guest_run(struct vcpu *vcpu)
 	if (!(vcpu->run->valid & LODGE_STATE_GPRS))
 		vcpu_fail(vcpu, "GPRS wanted and not valid");
 
-	msg = take_message(vcpu);
-	if (msg.nr == GUEST_CALL_FAIL || msg.nr == GUEST_CALL_FAIL_CMP)
-		guest_failed(vcpu, &msg);
-	if (msg.nr == GUEST_CALL_TRAP)
-		guest_trapped(vcpu, &msg);
+	msg = message_of(vcpu, &vcpu->run->gprs);
+	check_message(vcpu, &msg);
 	return msg;
 }
 

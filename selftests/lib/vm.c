@@ -67,7 +67,7 @@ const struct lodge_info *device_info(void)
 int vm_try_update(struct vm *vm, struct lodge_mem_op *ops, u32 nr, u32 *bad)
 {
 	struct lodge_mem_update update = {
-		.size = sizeof(update), .ops = (uintptr_t)ops, .nr = nr, .bad = ~0U,
+		.size = sizeof(update), .ops = (uintptr_t)ops, .nr = nr,
 	};
 	int ret = try_ioctl(vm->fd, LODGE_VM_MEM_UPDATE, &update);
 

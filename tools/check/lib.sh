@@ -67,7 +67,7 @@ adopt() {
 machine() {
 	local rc=0
 	echo "+ emu $*" >&2
-	tools/testbench/emu "$@" 2>&1 | tr -d '\r' | tee "$work/machine.out" >&2 ||
+	tools/testbench/emu "$@" 2>&1 | sed -u 's,\r,,g' | tee "$work/machine.out" >&2 ||
 		rc=$?
 	return "$rc"
 }

@@ -25,6 +25,7 @@
 #ifndef _UAPI_LINUX_LODGE_H
 #define _UAPI_LINUX_LODGE_H
 
+#include <linux/const.h>
 #include <linux/ioctl.h>
 #include <linux/types.h>
 
@@ -62,25 +63,25 @@
  * struct lodge_info.features: what the CPU offers and the module uses (a module
  * parameter can switch each off).
  */
-#define LODGE_FEATURE_EPT_1GB		(1ULL << 0)	/* 1 GiB EPT pages */
-#define LODGE_FEATURE_EPT_AD		(1ULL << 1)	/* EPT accessed/dirty bits */
-#define LODGE_FEATURE_XSAVES		(1ULL << 2)	/* XSAVES for guests */
-#define LODGE_FEATURE_INVPCID		(1ULL << 3)	/* INVPCID for guests */
-#define LODGE_FEATURE_RDTSCP		(1ULL << 4)	/* RDTSCP for guests */
-#define LODGE_FEATURE_UMIP		(1ULL << 5)	/* descriptor-table exits for UMIP */
-#define LODGE_FEATURE_NOTIFY_WINDOW	(1ULL << 6)	/* notify-window exits */
-#define LODGE_FEATURE_BUS_LOCK		(1ULL << 7)	/* bus-lock exits */
+#define LODGE_FEATURE_EPT_1GB		_BITULL(0)	/* 1 GiB EPT pages */
+#define LODGE_FEATURE_EPT_AD		_BITULL(1)	/* EPT accessed/dirty bits */
+#define LODGE_FEATURE_XSAVES		_BITULL(2)	/* XSAVES for guests */
+#define LODGE_FEATURE_INVPCID		_BITULL(3)	/* INVPCID for guests */
+#define LODGE_FEATURE_RDTSCP		_BITULL(4)	/* RDTSCP for guests */
+#define LODGE_FEATURE_UMIP		_BITULL(5)	/* descriptor-table exits for UMIP */
+#define LODGE_FEATURE_NOTIFY_WINDOW	_BITULL(6)	/* notify-window exits */
+#define LODGE_FEATURE_BUS_LOCK		_BITULL(7)	/* bus-lock exits */
 
 /* struct lodge_info.mitigations: what is done around VM entry and exit. */
-#define LODGE_MITIGATION_L1D_FLUSH	(1ULL << 0)	/* L1TF: flush L1D before entry */
-#define LODGE_MITIGATION_L1D_SOFTWARE	(1ULL << 1)	/* ... by reading memory, not by MSR */
-#define LODGE_MITIGATION_VERW		(1ULL << 2)	/* MDS, TAA, MMIO, RFDS: clear buffers */
-#define LODGE_MITIGATION_IBPB		(1ULL << 3)	/* barrier between vCPUs */
-#define LODGE_MITIGATION_SPEC_CTRL	(1ULL << 4)	/* host's SPEC_CTRL put back at exit */
-#define LODGE_MITIGATION_RSB_FILL	(1ULL << 5)	/* return buffer filled at exit */
-#define LODGE_MITIGATION_BHB_CLEAR	(1ULL << 6)	/* branch history cleared at exit */
-#define LODGE_MITIGATION_IBPB_TO_USER	(1ULL << 7)	/* VMSCAPE: barrier before user mode */
-#define LODGE_MITIGATION_NX_HUGE	(1ULL << 8)	/* no executable huge EPT pages */
+#define LODGE_MITIGATION_L1D_FLUSH	_BITULL(0)	/* L1TF: flush L1D before entry */
+#define LODGE_MITIGATION_L1D_SOFTWARE	_BITULL(1)	/* ... by reading memory, not by MSR */
+#define LODGE_MITIGATION_VERW		_BITULL(2)	/* MDS, TAA, MMIO, RFDS: clear buffers */
+#define LODGE_MITIGATION_IBPB		_BITULL(3)	/* barrier between vCPUs */
+#define LODGE_MITIGATION_SPEC_CTRL	_BITULL(4)	/* host's SPEC_CTRL put back at exit */
+#define LODGE_MITIGATION_RSB_FILL	_BITULL(5)	/* return buffer filled at exit */
+#define LODGE_MITIGATION_BHB_CLEAR	_BITULL(6)	/* branch history cleared at exit */
+#define LODGE_MITIGATION_IBPB_TO_USER	_BITULL(7)	/* VMSCAPE: barrier before user mode */
+#define LODGE_MITIGATION_NX_HUGE	_BITULL(8)	/* no executable huge EPT pages */
 
 /**
  * struct lodge_info - what this machine and module offer (LODGE_GET_INFO)
@@ -116,7 +117,7 @@ struct lodge_info {
 };
 
 /* struct lodge_cpuid_entry.flags */
-#define LODGE_CPUID_F_SUBLEAF	(1U << 0)	/* @subleaf counts; else any ECX matches */
+#define LODGE_CPUID_F_SUBLEAF	_BITUL(0)	/* @subleaf counts; else any ECX matches */
 
 /**
  * struct lodge_cpuid_entry - the answer to one CPUID leaf
@@ -149,8 +150,10 @@ struct lodge_cpuid_entry {
  * @bad: out (SET, EINVAL): index of the first entry that asks for more than
  *	LODGE_GET_SUPPORTED_CPUID offers
  *
- * SET replaces the whole table; leaves not in it read as zero. It is refused
- * with EBUSY once the vCPU has run. Bits that follow from the vCPU's state
+ * A leaf that has subleaves needs LODGE_CPUID_F_SUBLEAF, any other must not
+ * have it. SET replaces the whole table, and the vCPU starts again from its
+ * reset state; leaves not in the table read as zero. It is refused with EBUSY
+ * once the vCPU has run. Bits that follow from the vCPU's state
  * (OSXSAVE, OSPKE, the APIC id, the XSAVE sizes) are kept up by the module
  * whatever the caller says. A new vCPU has the supported table.
  */
@@ -205,7 +208,8 @@ struct lodge_create_vm {
  *	processor and starts runnable in reset state; the others wait for SIPI
  * @reserved: must be 0
  *
- * Returns the vCPU's file descriptor; EBUSY when @id exists.
+ * Returns the vCPU's file descriptor; EBUSY when @id exists. Closing the file
+ * stops the vCPU for good, but it stays part of the VM: its id is not free again.
  */
 struct lodge_create_vcpu {
 	__u32 size;
@@ -220,7 +224,7 @@ struct lodge_create_vcpu {
 #define LODGE_MEM_PROTECT	3	/* change flags; every byte must be mapped */
 
 /* struct lodge_mem_op.flags, struct lodge_mem_region.flags */
-#define LODGE_MEM_F_READONLY	(1U << 0)	/* guest writes leave as LODGE_EXIT_MMIO */
+#define LODGE_MEM_F_READONLY	_BITUL(0)	/* guest writes leave as LODGE_EXIT_MMIO */
 
 /**
  * struct lodge_mem_op - one change of a VM's memory map
@@ -331,14 +335,14 @@ struct lodge_msi {
 /* -------------------------------------------------------------- vCPU state */
 
 /* Register groups: lodge_run.wanted, .valid, .dirty; lodge_vcpu_state.groups. */
-#define LODGE_STATE_GPRS	(1ULL << 0)	/* struct lodge_gprs */
-#define LODGE_STATE_SREGS	(1ULL << 1)	/* struct lodge_sregs */
-#define LODGE_STATE_CRS		(1ULL << 2)	/* struct lodge_crs */
-#define LODGE_STATE_DRS		(1ULL << 3)	/* struct lodge_drs */
-#define LODGE_STATE_EVENTS	(1ULL << 4)	/* struct lodge_events */
-#define LODGE_STATE_MSRS	(1ULL << 5)	/* by call only */
-#define LODGE_STATE_FPU		(1ULL << 6)	/* by call only */
-#define LODGE_STATE_LAPIC	(1ULL << 7)	/* by call only */
+#define LODGE_STATE_GPRS	_BITULL(0)	/* struct lodge_gprs */
+#define LODGE_STATE_SREGS	_BITULL(1)	/* struct lodge_sregs */
+#define LODGE_STATE_CRS		_BITULL(2)	/* struct lodge_crs */
+#define LODGE_STATE_DRS		_BITULL(3)	/* struct lodge_drs */
+#define LODGE_STATE_EVENTS	_BITULL(4)	/* struct lodge_events */
+#define LODGE_STATE_MSRS	_BITULL(5)	/* by call only */
+#define LODGE_STATE_FPU		_BITULL(6)	/* by call only */
+#define LODGE_STATE_LAPIC	_BITULL(7)	/* by call only */
 
 /* The groups that live in the shared page. */
 #define LODGE_STATE_SHARED	(LODGE_STATE_GPRS | LODGE_STATE_SREGS | LODGE_STATE_CRS | \
@@ -452,13 +456,13 @@ struct lodge_drs {
 #define LODGE_MP_WAIT_SIPI	2	/* had INIT, waits for SIPI */
 
 /* struct lodge_events.flags */
-#define LODGE_EV_STI_SHADOW	(1U << 0)	/* one instruction after STI */
-#define LODGE_EV_SS_SHADOW	(1U << 1)	/* one instruction after MOV SS */
-#define LODGE_EV_NMI_PENDING	(1U << 2)	/* an NMI waits */
-#define LODGE_EV_NMI_MASKED	(1U << 3)	/* NMIs are blocked until IRET */
-#define LODGE_EV_EVENT		(1U << 4)	/* @event_* is to be delivered first */
-#define LODGE_EV_EVENT_CODE	(1U << 5)	/* ... with @event_code on the stack */
-#define LODGE_EV_NMI_QUEUED	(1U << 6)	/* a second NMI waits behind the first */
+#define LODGE_EV_STI_SHADOW	_BITUL(0)	/* one instruction after STI */
+#define LODGE_EV_SS_SHADOW	_BITUL(1)	/* one instruction after MOV SS */
+#define LODGE_EV_NMI_PENDING	_BITUL(2)	/* an NMI waits */
+#define LODGE_EV_NMI_MASKED	_BITUL(3)	/* NMIs are blocked until IRET */
+#define LODGE_EV_EVENT		_BITUL(4)	/* @event_* is to be delivered first */
+#define LODGE_EV_EVENT_CODE	_BITUL(5)	/* ... with @event_code on the stack */
+#define LODGE_EV_NMI_QUEUED	_BITUL(6)	/* a second NMI waits behind the first */
 
 /* struct lodge_events.event_type: SDM 3C table 25-17 */
 #define LODGE_EVENT_INTERRUPT	0
@@ -565,7 +569,7 @@ struct lodge_vcpu_state {
 #define LODGE_INJECT_EXCEPTION	2
 
 /* struct lodge_inject.flags */
-#define LODGE_INJECT_F_CODE	(1U << 0)	/* @code goes on the stack */
+#define LODGE_INJECT_F_CODE	_BITUL(0)	/* @code goes on the stack */
 
 /**
  * struct lodge_inject - give the vCPU an event (LODGE_VCPU_INJECT)
@@ -590,9 +594,9 @@ struct lodge_inject {
 };
 
 /* struct lodge_translate.flags: the access, in; what the page allows, out */
-#define LODGE_GVA_WRITE		(1U << 0)
-#define LODGE_GVA_EXEC		(1U << 1)
-#define LODGE_GVA_USER		(1U << 2)
+#define LODGE_GVA_WRITE		_BITUL(0)
+#define LODGE_GVA_EXEC		_BITUL(1)
+#define LODGE_GVA_USER		_BITUL(2)
 
 /**
  * struct lodge_translate - walk the guest's page tables (LODGE_VCPU_TRANSLATE)
@@ -657,19 +661,19 @@ struct lodge_vcpu_stats {
 #define LODGE_NR_EXITS		14
 
 /* struct lodge_exit.flags */
-#define LODGE_EXIT_F_INSN	(1U << 0)	/* @insn_len and @next_rip are known */
-#define LODGE_EXIT_F_BYTES	(1U << 1)	/* @insn holds @insn_bytes bytes at RIP */
-#define LODGE_EXIT_F_COMPLETE	(1U << 2)	/* lodge_run.complete may finish it */
+#define LODGE_EXIT_F_INSN	_BITUL(0)	/* @insn_len and @next_rip are known */
+#define LODGE_EXIT_F_BYTES	_BITUL(1)	/* @insn holds @insn_bytes bytes at RIP */
+#define LODGE_EXIT_F_COMPLETE	_BITUL(2)	/* lodge_run.complete may finish it */
 
 /* struct lodge_exit.pio.flags */
-#define LODGE_PIO_IN		(1U << 0)	/* IN or INS; else OUT or OUTS */
-#define LODGE_PIO_STRING	(1U << 1)	/* INS or OUTS: no data, not completable */
-#define LODGE_PIO_REP		(1U << 2)	/* with REP */
+#define LODGE_PIO_IN		_BITUL(0)	/* IN or INS; else OUT or OUTS */
+#define LODGE_PIO_STRING	_BITUL(1)	/* INS or OUTS: no data, not completable */
+#define LODGE_PIO_REP		_BITUL(2)	/* with REP */
 
 /* struct lodge_exit.mmio.flags */
-#define LODGE_MMIO_WRITE	(1U << 0)	/* @data holds what is written */
-#define LODGE_MMIO_UNDECODED	(1U << 1)	/* instruction not known: not completable */
-#define LODGE_MMIO_FETCH	(1U << 2)	/* instruction fetch: not completable */
+#define LODGE_MMIO_WRITE	_BITUL(0)	/* @data holds what is written */
+#define LODGE_MMIO_UNDECODED	_BITUL(1)	/* instruction not known: not completable */
+#define LODGE_MMIO_FETCH	_BITUL(2)	/* instruction fetch: not completable */
 
 /**
  * struct lodge_exit - why RUN came back
@@ -775,7 +779,7 @@ struct lodge_exit {
 #define LODGE_COMPLETE_FAULT	2	/* refused: the guest gets #GP */
 
 /* struct lodge_run.flags */
-#define LODGE_RUN_F_BYTES	(1U << 0)	/* fill lodge_exit.insn at every exit */
+#define LODGE_RUN_F_BYTES	_BITUL(0)	/* fill lodge_exit.insn at every exit */
 
 /**
  * struct lodge_run - the page a vCPU shares with the thread that runs it

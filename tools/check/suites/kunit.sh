@@ -13,7 +13,7 @@ mkdir -p "$work/overlay/guest"
 install -m 755 tools/check/guest-kunit.sh "$work/overlay/guest/kunit.sh"
 
 status=0
-machine --host fast --cpus 2 --append kunit.enable=1 --overlay "$work/overlay" --timeout 500 -- \
+machine --host fast --cpus 2 --append "kunit.enable=1 transparent_hugepage=always" --overlay "$work/overlay" --timeout 500 -- \
 	/guest/kunit.sh || status=$?
 adopt < <(awk -f tools/check/ktap.awk "$work/machine.out")
 try "the machine ended well" [ "$status" = 0 ]

@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Events before they reach the VMCS: how exceptions merge, what an exception
+ * may be, and which LODGE_STATE_EVENTS a caller may set. vCPUs without a VMCS.
+ */
+#include <kunit/test.h>
+#include <linux/bits.h>
+#include <linux/errno.h>
+#include <asm/processor-flags.h>
+
+#include "../lodge.h"
+#include "suites.h"
+
+#define INFO(vector, type)	((vector) | (type) << 8 | 1u << 31)
+#define WITH_CODE		(1u << 11)
+#define EXCEPTION(vector)	INFO(vector, 3u)
+
+static struct lodge_vcpu *make_vcpu(struct kunit *test, bool protected)
+{
+	struct lodge_vcpu *vcpu = kunit_kzalloc(test, sizeof(*vcpu), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, vcpu);
+	vcpu->cpu = -1;
+	rcuwait_init(&vcpu->wait);
+	vcpu->cr0 = X86_CR0_ET | (protected ? X86_CR0_PE : 0);
+	return vcpu;
+}
+
+/* ---------------------------------------------------------------- merging */
+
+/* Classes of SDM 3A table 6-4, and the double fault. */
+enum class { BENIGN, CONTRIBUTORY, PAGE_FAULT, DOUBLE_FAULT, NR_CLASSES };
+enum outcome { SERIAL, DOUBLE, SHUTDOWN };
+
+static const struct {
+	u8 vector;
+	enum class class;
+	bool code;
+} vectors[] = {
+	{ 0, CONTRIBUTORY }, { 1, BENIGN }, { 3, BENIGN }, { 4, BENIGN }, { 5, BENIGN },
+	{ 6, BENIGN }, { 7, BENIGN }, { 8, DOUBLE_FAULT, true }, { 10, CONTRIBUTORY, true },
+	{ 11, CONTRIBUTORY, true }, { 12, CONTRIBUTORY, true }, { 13, CONTRIBUTORY, true },
+	{ 14, PAGE_FAULT, true }, { 16, BENIGN }, { 17, BENIGN, true }, { 18, BENIGN },
+	{ 19, BENIGN },
+};
+
+/* SDM 3A table 6-5, and what follows it about a double fault's delivery. */
+static const enum outcome merged[NR_CLASSES][NR_CLASSES] = {
+	[BENIGN]	= { SERIAL, SERIAL, SERIAL, SERIAL },
+	[CONTRIBUTORY]	= { SERIAL, DOUBLE, SERIAL, SERIAL },
+	[PAGE_FAULT]	= { SERIAL, DOUBLE, DOUBLE, SERIAL },
+	[DOUBLE_FAULT]	= { SERIAL, SHUTDOWN, SHUTDOWN, SERIAL },
+};
+
+static void expect_merge(struct kunit *test, struct lodge_vcpu *vcpu, u32 a, u32 b)
+{
+	enum outcome outcome = merged[vectors[a].class][vectors[b].class];
+	bool pe = vcpu->cr0 & X86_CR0_PE;
+	u32 info = EXCEPTION(8u) | (pe ? WITH_CODE : 0);
+	u32 code = 0;
+
+	if (outcome == SERIAL) {
+		info = EXCEPTION(vectors[b].vector) | (vectors[b].code && pe ? WITH_CODE : 0);
+		code = 0x1234;
+	}
+	vcpu->requests = 0;
+	vcpu->event.info = 0;
+	lodge_inject_exception(vcpu, vectors[a].vector, vectors[a].code, 0x55);
+	vcpu->vmx.recheck = false;
+	lodge_inject_exception(vcpu, vectors[b].vector, vectors[b].code, 0x1234);
+	KUNIT_EXPECT_EQ_MSG(test, vcpu->event.info, outcome == SHUTDOWN ? 0 : info,
+			    "%u then %u", vectors[a].vector, vectors[b].vector);
+	KUNIT_EXPECT_EQ_MSG(test, vcpu->requests,
+			    outcome == SHUTDOWN ? BIT(LODGE_REQ_SHUTDOWN) : 0ul,
+			    "%u then %u", vectors[a].vector, vectors[b].vector);
+	if (outcome == SHUTDOWN)
+		return;
+	KUNIT_EXPECT_TRUE(test, vcpu->vmx.recheck);
+	KUNIT_EXPECT_EQ(test, vcpu->event.insn_len, 0u);
+	if (info & WITH_CODE)
+		KUNIT_EXPECT_EQ_MSG(test, vcpu->event.code, code, "%u then %u",
+				    vectors[a].vector, vectors[b].vector);
+}
+
+static void inject_merge(struct kunit *test)
+{
+	struct lodge_vcpu *vcpu = make_vcpu(test, true);
+	u32 a, b;
+
+	for (a = 0; a < ARRAY_SIZE(vectors); a++)
+		for (b = 0; b < ARRAY_SIZE(vectors); b++)
+			expect_merge(test, vcpu, a, b);
+}
+
+/* The classes are the same, but nothing pushes an error code. */
+static void inject_real_mode(struct kunit *test)
+{
+	struct lodge_vcpu *vcpu = make_vcpu(test, false);
+	u32 a, b;
+
+	for (a = 0; a < ARRAY_SIZE(vectors); a++)
+		for (b = 0; b < ARRAY_SIZE(vectors); b++)
+			expect_merge(test, vcpu, a, b);
+}
+
+/* Only hardware exceptions merge; whatever else was due gives way. */
+static void inject_over_others(struct kunit *test)
+{
+	static const u32 first[] = {
+		0,
+		EXCEPTION(8u) & ~(1u << 31),	/* left over: not valid */
+		INFO(13u, LODGE_EVENT_INTERRUPT), INFO(0x20u, LODGE_EVENT_INTERRUPT),
+		INFO(2u, LODGE_EVENT_NMI),
+		INFO(8u, LODGE_EVENT_SOFT_INT), INFO(13u, LODGE_EVENT_SOFT_INT),
+		INFO(1u, LODGE_EVENT_PRIV_TRAP),
+		INFO(3u, LODGE_EVENT_SOFT_TRAP), INFO(4u, LODGE_EVENT_SOFT_TRAP),
+	};
+	struct lodge_vcpu *vcpu = make_vcpu(test, true);
+	u32 i;
+
+	for (i = 0; i < ARRAY_SIZE(first); i++) {
+		vcpu->event = (struct lodge_pending_event){ .info = first[i], .insn_len = 2 };
+		lodge_inject_gp(vcpu);
+		KUNIT_EXPECT_EQ_MSG(test, vcpu->event.info, EXCEPTION(13u) | WITH_CODE,
+				    "after %#x", first[i]);
+		KUNIT_EXPECT_EQ(test, vcpu->event.code, 0u);
+		KUNIT_EXPECT_EQ(test, vcpu->event.insn_len, 0u);
+		KUNIT_EXPECT_EQ(test, vcpu->requests, 0ul);
+	}
+	vcpu->event.info = 0;
+	lodge_inject_ud(vcpu);
+	KUNIT_EXPECT_EQ(test, vcpu->event.info, EXCEPTION(6u));
+}
+
+/* -------------------------------------------------------------- what is valid */
+
+static void inject_exception_valid(struct kunit *test)
+{
+	static const u32 codes[] = { 0, 1, 0x7fff, 0xffff, 0x10000, 0x80000000, U32_MAX };
+	static const u32 outside[] = { 32, 34, 40, 64, 128, 255, 256, 0x80000000, U32_MAX };
+	/* SDM 3A table 6-1. */
+	const u32 with_code = BIT(8) | BIT(10) | BIT(11) | BIT(12) | BIT(13) | BIT(14) | BIT(17);
+	u32 v, c, code;
+
+	for (v = 0; v < 32; v++) {
+		for (c = 0; c < ARRAY_SIZE(codes); c++) {
+			bool has = with_code & BIT(v);
+			bool fits = v != 2 && codes[c] <= 0xffff;
+
+			KUNIT_EXPECT_EQ_MSG(test, vmx_exception_valid(v, true, codes[c]),
+					    fits && has, "%u with code %#x", v, codes[c]);
+			KUNIT_EXPECT_EQ_MSG(test, vmx_exception_valid(v, false, codes[c]),
+					    fits && !has && !codes[c],
+					    "%u without, but %#x", v, codes[c]);
+		}
+	}
+	for (v = 0; v < ARRAY_SIZE(outside); v++)
+		for (code = 0; code < 2; code++)
+			KUNIT_EXPECT_FALSE_MSG(test, vmx_exception_valid(outside[v], code, 0),
+					       "%#x", outside[v]);
+}
+
+#define EV(type, vector, len)						\
+	.flags = LODGE_EV_EVENT, .event_type = LODGE_EVENT_##type,	\
+	.event_vector = (vector), .event_insn_len = (len)
+#define EV_CODE(type, vector, code)					\
+	.flags = LODGE_EV_EVENT | LODGE_EV_EVENT_CODE,			\
+	.event_type = LODGE_EVENT_##type, .event_vector = (vector), .event_code = (code)
+
+static const struct lodge_events good_events[] = {
+	{ },
+	{ .mp_state = LODGE_MP_HALTED },
+	{ .mp_state = LODGE_MP_WAIT_SIPI },
+	{ .flags = LODGE_EV_STI_SHADOW },
+	{ .flags = LODGE_EV_SS_SHADOW },
+	{ .flags = LODGE_EV_NMI_PENDING },
+	{ .flags = LODGE_EV_NMI_MASKED },
+	{ .flags = LODGE_EV_NMI_PENDING | LODGE_EV_NMI_QUEUED | LODGE_EV_NMI_MASKED },
+	{ .pending_dbg = 0x500f },
+	{ EV(INTERRUPT, 16, 0) },
+	{ EV(INTERRUPT, 255, 0) },
+	{ EV(NMI, 2, 0) },
+	{ EV(EXCEPTION, 0, 0) },
+	{ EV(EXCEPTION, 1, 0) },
+	{ EV(EXCEPTION, 6, 0) },
+	{ EV_CODE(EXCEPTION, 8, 0) },
+	{ EV_CODE(EXCEPTION, 13, 0xfff8) },
+	{ EV_CODE(EXCEPTION, 14, 0xffff) },
+	{ EV(SOFT_INT, 0, 1) },
+	{ EV(SOFT_INT, 0x80, 2) },
+	{ EV(SOFT_INT, 255, 15) },
+	{ EV(PRIV_TRAP, 1, 1) },
+	{ EV(SOFT_TRAP, 3, 1) },
+	{ EV(SOFT_TRAP, 4, 1) },
+};
+
+static const struct lodge_events bad_events[] = {
+	{ .mp_state = LODGE_MP_WAIT_SIPI + 1 },
+	{ .mp_state = U32_MAX },
+	{ .flags = LODGE_EV_NMI_QUEUED << 1 },
+	{ .flags = 1u << 31 },
+	{ .flags = LODGE_EV_NMI_QUEUED },
+	{ .flags = LODGE_EV_STI_SHADOW | LODGE_EV_SS_SHADOW },
+	{ .pending_dbg = 0x10 },
+	{ .pending_dbg = 0x2000 },
+	{ .pending_dbg = 0x10000 },		/* RTM */
+	{ .pending_dbg = 1ull << 32 },
+	{ .pending_dbg = 1ull << 63 },
+	/* No event, but parts of one. */
+	{ .flags = LODGE_EV_EVENT_CODE },
+	{ .event_vector = 1 },
+	{ .event_type = LODGE_EVENT_NMI },
+	{ .event_insn_len = 1 },
+	{ .event_code = 1 },
+	/* Types that are none. */
+	{ .flags = LODGE_EV_EVENT, .event_type = 1 },
+	{ .flags = LODGE_EV_EVENT, .event_type = 7 },
+	{ .flags = LODGE_EV_EVENT, .event_type = 8 },
+	{ .flags = LODGE_EV_EVENT, .event_type = 255 },
+	{ EV(INTERRUPT, 15, 0) },
+	{ EV(INTERRUPT, 32, 1) },
+	{ EV_CODE(INTERRUPT, 32, 0) },
+	{ EV(INTERRUPT, 32, 0), .event_code = 1 },
+	{ EV(NMI, 3, 0) },
+	{ EV(NMI, 2, 1) },
+	{ EV_CODE(NMI, 2, 0) },
+	{ EV(EXCEPTION, 2, 0) },
+	{ EV(EXCEPTION, 32, 0) },
+	{ EV(EXCEPTION, 0, 1) },
+	{ EV(EXCEPTION, 0, 0), .event_code = 1 },
+	{ EV(EXCEPTION, 13, 0) },
+	{ EV_CODE(EXCEPTION, 6, 0) },
+	{ EV_CODE(EXCEPTION, 13, 0x10000) },
+	{ EV(SOFT_INT, 0x80, 0) },
+	{ EV(SOFT_INT, 0x80, 16) },
+	{ EV(SOFT_INT, 0x80, 0xffff) },
+	{ EV_CODE(SOFT_INT, 0x80, 0), .event_insn_len = 2 },
+	{ EV(SOFT_INT, 0x80, 2), .event_code = 1 },
+	{ EV(PRIV_TRAP, 1, 0) },
+	{ EV(SOFT_TRAP, 3, 0) },
+};
+
+static void inject_events_check(struct kunit *test)
+{
+	struct lodge_vcpu *vcpu = make_vcpu(test, true);
+	u32 i;
+
+	for (i = 0; i < ARRAY_SIZE(good_events); i++)
+		KUNIT_EXPECT_EQ_MSG(test, vmx_events_check(vcpu, &good_events[i]), 0,
+				    "good row %u", i);
+	for (i = 0; i < ARRAY_SIZE(bad_events); i++)
+		KUNIT_EXPECT_EQ_MSG(test, vmx_events_check(vcpu, &bad_events[i]), -EINVAL,
+				    "bad row %u", i);
+	KUNIT_EXPECT_EQ(test, vcpu->event.info, 0u);
+}
+
+/*
+ * What GET gives SET takes, an exception on its way in real mode too. Fields of
+ * a VMCS that is not there read as 0.
+ */
+static void inject_events_round(struct kunit *test)
+{
+	struct lodge_events events;
+	struct lodge_vcpu *vcpu;
+	u32 i, pe;
+
+	for (pe = 0; pe < 2; pe++) {
+		vcpu = make_vcpu(test, pe);
+		for (i = 0; i < ARRAY_SIZE(vectors); i++) {
+			bool code = vectors[i].code;
+
+			vcpu->event.info = 0;
+			lodge_inject_exception(vcpu, vectors[i].vector, code, code ? 0x18 : 0);
+			vmx_events_get(vcpu, &events);
+			KUNIT_EXPECT_EQ(test, events.flags, LODGE_EV_EVENT |
+					(code ? LODGE_EV_EVENT_CODE : 0));
+			KUNIT_EXPECT_EQ(test, events.event_vector, vectors[i].vector);
+			KUNIT_EXPECT_EQ(test, events.event_type, LODGE_EVENT_EXCEPTION);
+			KUNIT_EXPECT_EQ(test, events.event_code, code ? 0x18u : 0);
+			KUNIT_EXPECT_EQ_MSG(test, vmx_events_check(vcpu, &events), 0,
+					    "vector %u, PE %u", vectors[i].vector, pe);
+		}
+	}
+}
+
+static void inject_nmis_get(struct kunit *test)
+{
+	static const u32 flags[] = {
+		0, LODGE_EV_NMI_PENDING, LODGE_EV_NMI_PENDING | LODGE_EV_NMI_QUEUED,
+	};
+	struct lodge_vcpu *vcpu = make_vcpu(test, true);
+	struct lodge_events events;
+
+	vcpu->mp_state = LODGE_MP_HALTED;
+	for (vcpu->nmis_queued = 0; vcpu->nmis_queued < ARRAY_SIZE(flags); vcpu->nmis_queued++) {
+		vmx_events_get(vcpu, &events);
+		KUNIT_EXPECT_EQ(test, events.flags, flags[vcpu->nmis_queued]);
+		KUNIT_EXPECT_EQ(test, events.mp_state, (u32)LODGE_MP_HALTED);
+		KUNIT_EXPECT_EQ(test, vmx_events_check(vcpu, &events), 0);
+	}
+}
+
+static struct kunit_case inject_test_cases[] = {
+	KUNIT_CASE(inject_merge),
+	KUNIT_CASE(inject_real_mode),
+	KUNIT_CASE(inject_over_others),
+	KUNIT_CASE(inject_exception_valid),
+	KUNIT_CASE(inject_events_check),
+	KUNIT_CASE(inject_events_round),
+	KUNIT_CASE(inject_nmis_get),
+	{ }
+};
+
+struct kunit_suite lodge_inject_suite = {
+	.name = "lodge_inject",
+	.test_cases = inject_test_cases,
+};

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Hands every KUnit suite of lodge to KUnit; a module can do so only once. */
+#include "suites.h"
+
+kunit_test_suites(&lodge_caps_suite,
+		  &lodge_inject_suite,
+		  &lodge_ept_suite,
+		  &lodge_lapic_suite,
+		  &lodge_kvmclock_suite,
+		  &lodge_cpuid_suite,
+		  &lodge_msr_suite,
+		  &lodge_decode_suite,
+		  &lodge_walk_suite,
+		  &lodge_abi_suite);

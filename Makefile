@@ -158,10 +158,8 @@ check:
 style:
 	@tools/check/run -v style
 
-bench: export KERNELS = 6.1
 bench:
-	@tools/build/module "$$(tools/build/kernel cloud-headers 6.1)"
-	@$(MAKE) tools
+	@$(MAKE) modules tools KDIR="$$(tools/build/kernel cloud-headers 6.1)"
 	@tools/bench/run $(BENCHES)
 
 # --- installing ----------------------------------------------------------------------

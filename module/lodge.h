@@ -50,7 +50,7 @@ enum lodge_request {
 /**
  * struct lodge_vm - a virtual machine
  * @refs: [a] its file, its vCPUs
- * @lock: serializes calls that change the VM: vCPU creation, pause, clock
+ * @lock: serializes calls that change the VM: vCPU creation, pause
  * @mem: its memory and EPT; locks of its own
  * @vcpus: [r] by id
  * @paused: [m] written; read by anyone: vCPUs stay out of the guest
@@ -87,7 +87,7 @@ struct lodge_vm {
  * @wait: the owner sleeps here in HLT
  * @pn: [o] tells when the owner's thread leaves and enters a CPU
  * @loaded: [o] @pn is registered and the VMCS is kept current by it
- * @mp_state: [o] written; LODGE_MP_*; read by senders of IPIs
+ * @mp_state: [o] written; LODGE_MP_*
  * @sipi_vector: [a] start vector of the pending SIPI
  * @nmis_sent: [a] NMIs sent and not yet taken over by the owner
  * @nmis_queued: [o] NMIs to inject, 0 to 2
@@ -188,6 +188,13 @@ static inline void lodge_vcpu_request(struct lodge_vcpu *vcpu, enum lodge_reques
  * @init: INIT, which keeps some state (SDM 3A table 10-1); else power-on
  */
 void lodge_vcpu_init_reset(struct lodge_vcpu *vcpu, bool init);
+
+/* An NMI: one can be pending and one wait behind it, more are lost. Any thread. */
+static inline void lodge_vcpu_nmi(struct lodge_vcpu *vcpu)
+{
+	atomic_add_unless(&vcpu->nmis_sent, 1, 2);
+	lodge_vcpu_request(vcpu, LODGE_REQ_NMI);
+}
 
 /* What RUN does next; a handler's answer. */
 enum lodge_next {

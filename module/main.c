@@ -36,7 +36,7 @@ static long lodge_get_supported_cpuid(void *object, void *arg)
 	struct lodge_cpuid *req = arg;
 	u32 room = req->nr;
 
-	if (req->flags || req->bad)
+	if (req->flags)
 		return -EINVAL;
 	req->nr = table->nr;
 	if (room < table->nr)

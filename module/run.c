@@ -36,19 +36,24 @@ int lodge_vcpu_lock_killable(struct lodge_vcpu *vcpu)
 }
 
 /* Guest state into the CPU and out of it, around the time RUN owns the vCPU. */
-static void lodge_run_start(struct lodge_vcpu *vcpu)
+static int lodge_run_start(struct lodge_vcpu *vcpu)
 {
-	lodge_vcpu_load(vcpu);
-	fpu_swap_kvm_fpstate(&vcpu->fpu, true);
+	int ret = lodge_vcpu_load(vcpu);
+
+	if (!ret)
+		fpu_swap_kvm_fpstate(&vcpu->fpu, true);
+	return ret;
 }
 
 static void lodge_run_end(struct lodge_vcpu *vcpu)
 {
+	if (!vcpu->loaded)
+		return;	/* lent, and not to be had back */
 	fpu_swap_kvm_fpstate(&vcpu->fpu, false);
 	lodge_vcpu_put(vcpu);
 }
 
-/* Let those who wait for the vCPU have it first. Return: -EINTR when killed. */
+/* Let those who wait for the vCPU have it first. Return: 0, -EINTR killed, -EIO. */
 static int lodge_lend(struct lodge_vcpu *vcpu)
 {
 	int ret;
@@ -58,8 +63,7 @@ static int lodge_lend(struct lodge_vcpu *vcpu)
 	ret = wait_event_killable(vcpu->state_wait, !atomic_read(&vcpu->state_waiters));
 	/* Nobody holds it for long; and RUN has to give it back as the owner. */
 	mutex_lock(&vcpu->mutex);
-	lodge_run_start(vcpu);
-	return ret ? -EINTR : 0;
+	return lodge_run_start(vcpu) ?: (ret ? -EINTR : 0);
 }
 
 /* ------------------------------------------------------------- slots of CPU time */
@@ -143,12 +147,15 @@ static int lodge_leave(struct lodge_vcpu *vcpu, u32 reason)
 /* Return: enum lodge_next, or -errno to end RUN with. */
 static int lodge_take_requests(struct lodge_vcpu *vcpu)
 {
-	int i;
+	int i, ret;
 
 	/* What another CPU wrote before it set a bit is seen after the bit is. */
 	smp_rmb();
-	if (lodge_test_and_clear(vcpu, LODGE_REQ_STATE) && lodge_lend(vcpu))
-		return lodge_leave(vcpu, LODGE_EXIT_SIGNAL);
+	if (lodge_test_and_clear(vcpu, LODGE_REQ_STATE)) {
+		ret = lodge_lend(vcpu);
+		if (ret)
+			return ret == -EINTR ? lodge_leave(vcpu, LODGE_EXIT_SIGNAL) : ret;
+	}
 	for (i = 0; i < ARRAY_SIZE(lodge_requests); i++)
 		if (lodge_test_and_clear(vcpu, lodge_requests[i].request))
 			lodge_requests[i].take(vcpu);
@@ -347,7 +354,9 @@ static long lodge_run_owned(struct lodge_vcpu *vcpu)
 	u64 wanted;
 	int ret;
 
-	lodge_run_start(vcpu);
+	ret = lodge_run_start(vcpu);
+	if (ret)
+		return ret;
 	ret = lodge_take_inputs(vcpu, &wanted);
 	if (!ret) {
 		vcpu->pending.reason = LODGE_EXIT_NONE;

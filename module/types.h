@@ -13,6 +13,10 @@ typedef u64 gva_t;		/* guest-linear address */
 #define LODGE_MAX_REGIONS	1024
 #define LODGE_MAX_GPA_BITS	48	/* what four levels of EPT can map */
 
+/* The page of the local APIC; never RAM. */
+#define LAPIC_MMIO_BASE		0xfee00000ull
+#define LAPIC_MMIO_SIZE		0x1000
+
 struct lodge_vm;
 struct lodge_vcpu;
 

@@ -107,12 +107,16 @@ static int lodge_vcpu_init_parts(struct lodge_vcpu *vcpu)
 }
 
 /* A new model starts from its reset state: what was set for the old may not fit. */
-static void lodge_vcpu_power_on(struct lodge_vcpu *vcpu)
+static int lodge_vcpu_power_on(struct lodge_vcpu *vcpu)
 {
-	lodge_vcpu_load(vcpu);
+	int ret = lodge_vcpu_load(vcpu);
+
+	if (ret)
+		return ret;
 	lodge_vcpu_init_reset(vcpu, false);
 	vmx_vcpu_apply_model(vcpu);
 	lodge_vcpu_put(vcpu);
+	return 0;
 }
 
 static struct lodge_vcpu *lodge_vcpu_alloc(struct lodge_vm *vm, u32 id)
@@ -129,12 +133,11 @@ static struct lodge_vcpu *lodge_vcpu_alloc(struct lodge_vm *vm, u32 id)
 	mutex_init(&vcpu->mutex);
 	init_waitqueue_head(&vcpu->state_wait);
 	rcuwait_init(&vcpu->wait);
-	ret = lodge_vcpu_init_parts(vcpu);
+	ret = lodge_vcpu_init_parts(vcpu) ?: lodge_vcpu_power_on(vcpu);
 	if (ret) {
 		lodge_vcpu_destroy(vcpu);
 		return ERR_PTR(ret);
 	}
-	lodge_vcpu_power_on(vcpu);
 	return vcpu;
 }
 
@@ -182,11 +185,14 @@ static long lodge_vcpu_set_cpuid(void *object, void *arg)
 	struct lodge_cpuid *req = arg;
 	long ret;
 
-	if (req->flags || req->bad || req->nr > LODGE_MAX_CPUID)
+	if (req->flags || req->nr > LODGE_MAX_CPUID)
 		return -EINVAL;
-	e = memdup_user(u64_to_user_ptr(req->entries), array_size(req->nr ?: 1, sizeof(*e)));
-	if (IS_ERR(e))
-		return PTR_ERR(e);
+	e = kcalloc(req->nr ?: 1, sizeof(*e), GFP_KERNEL_ACCOUNT);
+	if (!e)
+		return -ENOMEM;
+	ret = -EFAULT;
+	if (copy_from_user(e, u64_to_user_ptr(req->entries), req->nr * sizeof(*e)))
+		goto out;
 	ret = lodge_cpuid_check(e, req->nr, &req->bad);
 	if (ret)
 		goto out;
@@ -195,7 +201,7 @@ static long lodge_vcpu_set_cpuid(void *object, void *arg)
 		goto out;
 	ret = vcpu->has_run ? -EBUSY : lodge_cpuid_set(vcpu, e, req->nr);
 	if (!ret)
-		lodge_vcpu_power_on(vcpu);
+		ret = lodge_vcpu_power_on(vcpu);
 	mutex_unlock(&vcpu->mutex);
 out:
 	kfree(e);
@@ -235,8 +241,7 @@ static long lodge_vcpu_inject(void *object, void *arg)
 	case LODGE_INJECT_NMI:
 		if (req->flags || req->vector || req->code || req->address)
 			return -EINVAL;
-		atomic_inc(&vcpu->nmis_sent);
-		lodge_vcpu_request(vcpu, LODGE_REQ_NMI);
+		lodge_vcpu_nmi(vcpu);
 		return 0;
 	case LODGE_INJECT_EXCEPTION:
 		return lodge_vcpu_inject_exception(vcpu, req);
@@ -251,7 +256,8 @@ static long lodge_vcpu_translate(void *object, void *arg)
 	struct lodge_walk_fault fault;
 	struct lodge_translate *req = arg;
 	struct lodge_vcpu *vcpu = object;
-	gpa_t gpa;
+	u32 flag, allowed = 0;
+	gpa_t gpa = 0;
 	long ret;
 
 	if (req->flags & ~known)
@@ -259,13 +265,21 @@ static long lodge_vcpu_translate(void *object, void *arg)
 	ret = lodge_vcpu_lock_killable(vcpu);
 	if (ret)
 		return ret;
-	lodge_vcpu_load(vcpu);
+	ret = lodge_vcpu_load(vcpu);
+	if (ret) {
+		mutex_unlock(&vcpu->mutex);
+		return ret;
+	}
 	ret = lodge_walk(vcpu, req->gva, req->flags, &gpa, &fault);
+	req->gpa = gpa;
+	for (flag = 1; !ret && flag <= known; flag <<= 1)
+		if (!lodge_walk(vcpu, req->gva, flag, &gpa, &fault))
+			allowed |= flag;
 	lodge_vcpu_put(vcpu);
 	mutex_unlock(&vcpu->mutex);
 	if (ret)
 		return -ENOENT;
-	req->gpa = gpa;
+	req->flags = allowed;
 	return 0;
 }
 

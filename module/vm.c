@@ -130,6 +130,10 @@ void lodge_vms_resumed(u64 suspend_tsc)
 		vm->tsc_offset += lost;
 		lodge_for_each_vcpu(vm, vcpu) {
 			vcpu->vmx.tsc_offset += lost;
+			/* A TSC that went on meanwhile may have passed the deadline. */
+			if (!vcpu->lapic.tsc_deadline)
+				continue;
+			atomic_inc(&vcpu->lapic.timer_fired);
 			lodge_vcpu_request(vcpu, LODGE_REQ_TIMER);
 		}
 	}
@@ -155,7 +159,7 @@ static long lodge_vm_mem_update(void *object, void *arg)
 
 	if (current->mm != vm->mem.mm)
 		return -EPERM;
-	if (req->flags || req->bad || !req->nr || req->nr > LODGE_MAX_MEM_OPS)
+	if (req->flags || !req->nr || req->nr > LODGE_MAX_MEM_OPS)
 		return -EINVAL;
 	ops = memdup_user(u64_to_user_ptr(req->ops), array_size(req->nr, sizeof(*ops)));
 	if (IS_ERR(ops))
@@ -201,16 +205,18 @@ static long lodge_vm_pause(void *object, void *arg)
 {
 	struct lodge_vm *vm = object;
 	struct lodge_vcpu *vcpu;
+	bool was_paused;
 	long ret;
 
 	if (mutex_lock_killable(&vm->lock))
 		return -EINTR;
+	was_paused = vm->paused;
 	WRITE_ONCE(vm->paused, true);
 	lodge_for_each_vcpu(vm, vcpu)
 		lodge_vcpu_request(vcpu, LODGE_REQ_PAUSE);
 	ret = wait_event_interruptible(vm->pause_wait, lodge_vm_settled(vm));
 	if (ret) {
-		WRITE_ONCE(vm->paused, false);
+		WRITE_ONCE(vm->paused, was_paused);
 		ret = -EINTR;
 	}
 	mutex_unlock(&vm->lock);

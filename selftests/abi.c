@@ -337,6 +337,55 @@ TEST_F(abi, not_a_call)
 	ASSERT_EQ(-ENOTTY, try_ioctl(self->fd[VCPU], LODGE_VM_PAUSE, NULL));
 }
 
+/* Members that are out only may hold anything on the way in. */
+struct out_member {
+	const char *call;
+	u32 offset;
+};
+
+#define OUT(name, type, member)	{ #name, offsetof(struct type, member) }
+
+static const struct out_member out_members[] = {
+	OUT(GET_INFO, lodge_info, features),
+	OUT(GET_INFO, lodge_info, status),
+	OUT(GET_INFO, lodge_info, owner),
+	OUT(VM_MEM_UPDATE, lodge_mem_update, bad),
+	OUT(VM_CLOCK_GET, lodge_clock, guest_ns),
+	OUT(VM_CLOCK_GET, lodge_clock, host_tsc),
+	OUT(VM_CLOCK_SET, lodge_clock, host_tsc),
+	OUT(VCPU_GET_STATE, lodge_vcpu_state, bad_groups),
+	OUT(VCPU_SET_STATE, lodge_vcpu_state, bad_groups),
+	OUT(VCPU_SET_STATE, lodge_vcpu_state, bad_msr),
+	OUT(VCPU_SET_CPUID, lodge_cpuid, bad),
+	OUT(VCPU_TRANSLATE, lodge_translate, gpa),
+	OUT(VCPU_GET_STATS, lodge_vcpu_stats, hw),
+};
+
+static const struct call *find_call(const char *name)
+{
+	const struct call *c;
+
+	for (c = calls; c < CALLS_END; c++)
+		if (!strcmp(c->name, name))
+			return c;
+	test_fail("no call %s", name);
+}
+
+TEST_F(abi, out_members)
+{
+	const struct out_member *m;
+	union argument arg;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(out_members); i++) {
+		m = &out_members[i];
+		make_argument(find_call(m->call), &arg);
+		memset(arg.bytes + m->offset, 0xff, 4);
+		EXPECT_EQ(0, do_call(find_call(m->call), self->fd, &arg))
+			TH_LOG("%s, offset %u", m->call, m->offset);
+	}
+}
+
 /* ------------------------------------------------------------------- GET_INFO */
 
 TEST_F(abi, info)

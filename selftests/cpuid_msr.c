@@ -406,7 +406,7 @@ TEST_F(cpu, listed_by_guest)
 	u32 i;
 
 	for (i = 0; i < nr_msrs; i++) {
-		TH_LOG("MSR 0x%x", msr_indices[i]);
+		test_context("MSR 0x%x", msr_indices[i]);
 		run_guest(self->vcpu, read_and_write_back, msr_indices[i]);
 	}
 }
@@ -463,8 +463,10 @@ TEST_F(cpu, writes)
 {
 	size_t i;
 
-	for (i = 0; i < ARRAY_SIZE(msr_writes); i++)
+	for (i = 0; i < ARRAY_SIZE(msr_writes); i++) {
+		test_context("row %zu, MSR 0x%x", i, msr_writes[i].index);
 		run_guest(self->vcpu, write_msrs, i);
+	}
 }
 
 /* What the guest writes is what the program reads, and the other way round. */

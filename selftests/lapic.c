@@ -500,7 +500,7 @@ TEST_F(apic, messages)
 	int i;
 
 	for (row = 0; row < ARRAY_SIZE(messages); row++) {
-		TH_LOG("%s", messages[row].name);
+		test_context("%s", messages[row].name);
 		memset(guest_cpus, 0, sizeof(guest_cpus));
 		for (i = 0; i < 2; i++) {
 			vcpu_start_long(vcpu[i], take_messages, variant->x2apic);

@@ -490,8 +490,10 @@ TEST_F(modes, cr4_bits)
 {
 	size_t i;
 
-	for (i = 0; i < ARRAY_SIZE(cr4_bits); i++)
+	for (i = 0; i < ARRAY_SIZE(cr4_bits); i++) {
+		test_context("CR4 bit 0x%llx", cr4_bits[i].bit);
 		run_guest(self->vcpu, try_cr4_bit, i);
+	}
 }
 
 static void bad_cr4(u64 arg)

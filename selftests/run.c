@@ -53,6 +53,11 @@ static void halt_forever(u64 interrupts)
 	}
 }
 
+static void say_done(u64 arg)
+{
+	guest_done();
+}
+
 static void say_two(u64 arg)
 {
 	guest_sync(1);
@@ -272,23 +277,30 @@ TEST(sigkill)
 			TH_LOG("row %zu", i);
 	}
 	/* Nothing of them is left: VMX is free for the next VM. */
-	guest_simple(say_two, 0);
+	guest_simple(say_done, 0);
 }
 
-/* The last descriptors go while the guest runs; it ends in good order. */
+/*
+ * The last descriptors go while the guest runs, and it runs on. When the host
+ * wants the thread for a moment, though, there is no file to call RUN on again.
+ */
 TEST(close_while_running)
 {
 	struct vm *vm = vm_create();
 	struct vcpu *vcpu = vcpu_create_at(vm, 0, spin, 0);
 	struct async_run run;
+	u64 before;
 
 	async_run(&run, vcpu);
 	wait_for_progress();
 	close(vcpu->fd);
 	close(vm->fd);
-	wait_for_progress();
+	before = READ_ONCE(ticks);
+	wait_until(READ_ONCE(ticks) != before || READ_ONCE(run.finished));
 	WRITE_ONCE(stop, 1);
-	ASSERT_EQ(0, async_end(&run));
+	if (async_end(&run) == EBADF)
+		return;
+	ASSERT_EQ(0, run.error);
 	ASSERT_EQ(LODGE_EXIT_PIO, vcpu->run->exit.reason);
 	ASSERT_EQ(GUEST_CALL_DONE, vcpu->run->exit.pio.data);
 }

@@ -998,6 +998,9 @@ static void cpuid_follow_state(const struct lodge_vcpu *vcpu, u32 leaf, u32 subl
 		out[CPUID_ECX] &= ~F(OSXSAVE);
 		if (vcpu->cr4 & X86_CR4_OSXSAVE)
 			out[CPUID_ECX] |= F(OSXSAVE);
+		/* SDM 3A 11.4.3: an APIC that is switched off is not there. */
+		if (!(vcpu->lapic.base & MSR_IA32_APICBASE_ENABLE))
+			out[CPUID_EDX] &= ~F(APIC);
 		break;
 	case 7:
 		if (subleaf)

@@ -301,7 +301,9 @@ int lodge_efer_write(struct lodge_vcpu *vcpu, u64 value)
 /* SDM 1 13.3: x87 always; AVX needs SSE; the parts of AVX-512 only together. */
 static int xcr0_check(const struct lodge_vcpu *vcpu, u64 xcr0)
 {
-	if (!(xcr0 & XFEATURE_MASK_FP) || xcr0 & ~lodge_guest_xcr0_mask(vcpu))
+	u64 allowed = lodge_guest_xcr0_mask(vcpu) | XFEATURE_MASK_FP;
+
+	if (!(xcr0 & XFEATURE_MASK_FP) || xcr0 & ~allowed)
 		return -EINVAL;
 	if (xcr0 & XFEATURE_MASK_YMM && !(xcr0 & XFEATURE_MASK_SSE))
 		return -EINVAL;

@@ -537,9 +537,9 @@ const struct msr_row *msr_find(u32 index)
 
 /* ------------------------------------------------------------------ accesses */
 
-static bool gate_open(const struct lodge_vcpu *vcpu, const struct msr_row *row)
+static bool gate_open(const struct lodge_cpuid_table *cpuid, const struct msr_row *row)
 {
-	return !row->gate || (row->gate & vcpu->cpuid->features);
+	return !row->gate || (row->gate & cpuid->features);
 }
 
 static u64 *stored(struct lodge_vcpu *vcpu, const struct msr_row *row, u32 index)
@@ -586,7 +586,7 @@ static bool write_allowed(struct lodge_vcpu *vcpu, const struct msr_row *row, u3
 {
 	if (from_host && (row->group || row->kind == MSR_USER))
 		return false;
-	if (is_read_only(row) || !gate_open(vcpu, row))
+	if (is_read_only(row) || !gate_open(vcpu->cpuid, row))
 		return from_host && same_as_now(vcpu, row, index, value);
 	return !row->check || row->check(vcpu, index, value);
 }
@@ -606,7 +606,7 @@ int lodge_msr_read(struct lodge_vcpu *vcpu, u32 index, u64 *value, bool from_hos
 {
 	const struct msr_row *row = msr_find(index);
 
-	if (!row || (from_host ? row->kind == MSR_USER : !gate_open(vcpu, row)))
+	if (!row || (from_host ? row->kind == MSR_USER : !gate_open(vcpu->cpuid, row)))
 		return LODGE_MSR_GP;
 	return read_row(vcpu, row, index, value);
 }
@@ -665,18 +665,19 @@ int lodge_msr_check(struct lodge_vcpu *vcpu, u32 index, u64 value)
 }
 
 /**
- * lodge_msr_list() - MSRs that hold a vCPU's state
+ * msr_list() - MSRs that hold a vCPU's state
+ * @cpuid: what the vCPU can have
  * @indices: filled as far as there is room
  * @max: room in @indices
  *
  * Return: how many there are.
  */
-u32 lodge_msr_list(u32 *indices, u32 max)
+u32 msr_list(const struct lodge_cpuid_table *cpuid, u32 *indices, u32 max)
 {
 	u32 nr = 0, i, j;
 
 	for (i = 0; i < ARRAY_SIZE(msr_rows); i++) {
-		if (!msr_rows[i].save)
+		if (!msr_rows[i].save || !gate_open(cpuid, &msr_rows[i]))
 			continue;
 		for (j = 0; j < msr_rows[i].nr; j++, nr++) {
 			if (nr < max)
@@ -684,6 +685,18 @@ u32 lodge_msr_list(u32 *indices, u32 max)
 		}
 	}
 	return nr;
+}
+
+/**
+ * lodge_msr_list() - MSRs that hold a vCPU's state, on this machine
+ * @indices: filled as far as there is room
+ * @max: room in @indices
+ *
+ * Return: how many there are.
+ */
+u32 lodge_msr_list(u32 *indices, u32 max)
+{
+	return msr_list(lodge_cpuid_supported(), indices, max);
 }
 
 /**
@@ -753,7 +766,7 @@ void lodge_msr_fill_bitmap(const struct lodge_vcpu *vcpu, unsigned long *bitmap)
 
 	memset(bitmap, 0xff, PAGE_SIZE);
 	for (i = 0; i < ARRAY_SIZE(msr_rows); i++) {
-		if (!msr_rows[i].pass || !gate_open(vcpu, &msr_rows[i]))
+		if (!msr_rows[i].pass || !gate_open(vcpu->cpuid, &msr_rows[i]))
 			continue;
 		for (j = 0; j < msr_rows[i].nr; j++)
 			bitmap_pass(bitmap, msr_rows[i].first + j, msr_rows[i].pass);

@@ -56,5 +56,6 @@ extern const struct msr_row msr_rows[];
 extern const u32 nr_msr_rows;
 
 const struct msr_row *msr_find(u32 index);
+u32 msr_list(const struct lodge_cpuid_table *cpuid, u32 *indices, u32 max);
 
 #endif

@@ -52,7 +52,7 @@ static int gprs_check(struct lodge_vcpu *vcpu, const struct lodge_regs *r)
 {
 	const u64 known = 0x3f7fd7ull;	/* SDM 1 3.4.3 */
 
-	return r->gprs.rflags & ~known ? -EINVAL : 0;
+	return r->gprs.rflags & ~known || !(r->gprs.rflags & X86_EFLAGS_FIXED) ? -EINVAL : 0;
 }
 
 static void gprs_set(struct lodge_vcpu *vcpu, const struct lodge_regs *r)
@@ -62,7 +62,7 @@ static void gprs_set(struct lodge_vcpu *vcpu, const struct lodge_regs *r)
 	for (i = 0; i < 16; i++)
 		lodge_reg_write(vcpu, i, r->gprs.reg[i]);
 	lodge_rip_write(vcpu, r->gprs.rip);
-	lodge_rflags_write(vcpu, r->gprs.rflags | X86_EFLAGS_FIXED);
+	lodge_rflags_write(vcpu, r->gprs.rflags);
 }
 
 static void sregs_get(struct lodge_vcpu *vcpu, struct lodge_regs *r)
@@ -384,7 +384,9 @@ int lodge_state_get(struct lodge_vcpu *vcpu, struct lodge_vcpu_state *st)
 	ret = bulk_alloc(st, &b, false);
 	if (ret)
 		goto out;
-	lodge_vcpu_load(vcpu);
+	ret = lodge_vcpu_load(vcpu);
+	if (ret)
+		goto out;
 	regs_get(vcpu, (struct lodge_regs *)&st->gprs, st->groups);
 	ret = bulk_get(vcpu, st, &b);
 	lodge_vcpu_put(vcpu);
@@ -415,7 +417,9 @@ int lodge_state_set(struct lodge_vcpu *vcpu, struct lodge_vcpu_state *st)
 	ret = bulk_alloc(st, &b, true);
 	if (ret)
 		goto out;
-	lodge_vcpu_load(vcpu);
+	ret = lodge_vcpu_load(vcpu);
+	if (ret)
+		goto out;
 	st->bad_groups = regs_check(vcpu, r, st->groups);
 	if (!st->bad_groups)
 		st->bad_groups = bulk_check(vcpu, st, &b);

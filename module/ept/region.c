@@ -8,7 +8,6 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
-#include "../irq/lapic.h"
 #include "mem.h"
 
 /* Half-open ranges [a, b) and [c, d) meet. */

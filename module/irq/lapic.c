@@ -179,8 +179,11 @@ void lapic_eoi(struct lapic *apic)
 		return;
 
 	__clear_bit(vector & 31, lapic_vector_word(apic, APIC_ISR, vector));
-	if (lapic_vector_test(apic, APIC_TMR, vector))
+	if (lapic_vector_test(apic, APIC_TMR, vector)) {
 		__set_bit(vector, apic->eoi_level);
+		/* User space is told at once: it may have the line raised again. */
+		set_bit(LODGE_REQ_IRQ, &apic->vcpu->requests);
+	}
 	lapic_look(apic);
 }
 

@@ -12,9 +12,6 @@
 
 #include "../types.h"
 
-#define LAPIC_MMIO_BASE	0xfee00000ull
-#define LAPIC_MMIO_SIZE	0x1000
-
 /*
  * What the timer counts at divide-by-1. CPUID leaf 15h must give the same rate
  * as the crystal clock (SDM 3A 11.5.4): guests take one for the other.

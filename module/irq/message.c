@@ -171,8 +171,7 @@ static bool deliver_fixed(struct lodge_vcpu *target, const struct lapic_message 
 
 static bool deliver_nmi(struct lodge_vcpu *target, const struct lapic_message *msg, bool own)
 {
-	atomic_inc(&target->nmis_sent);
-	lodge_vcpu_request(target, LODGE_REQ_NMI);
+	lodge_vcpu_nmi(target);
 	return true;
 }
 
@@ -181,13 +180,17 @@ static bool deliver_init(struct lodge_vcpu *target, const struct lapic_message *
 {
 	if (msg->level && !msg->assert)
 		return false;
+	/* A start-up that came before means the CPU's life before. */
+	clear_bit(LODGE_REQ_SIPI, &target->requests);
 	lodge_vcpu_request(target, LODGE_REQ_INIT);
 	return true;
 }
 
 static bool deliver_sipi(struct lodge_vcpu *target, const struct lapic_message *msg, bool own)
 {
-	WRITE_ONCE(target->sipi_vector, msg->vector);
+	/* The first one starts it; a second on its heels is ignored (SDM 3A 9.4.4.1). */
+	if (!test_bit(LODGE_REQ_SIPI, &target->requests))
+		WRITE_ONCE(target->sipi_vector, msg->vector);
 	lodge_vcpu_request(target, LODGE_REQ_SIPI);
 	return true;
 }

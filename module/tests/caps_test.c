@@ -290,14 +290,14 @@ static void caps_facts(struct kunit *test)
 
 	big_cpu(&msrs);
 	msrs.basic = 0x00d8100092345678ull;	/* bit 31 is no part of the id */
-	msrs.misc = 0xffffffffffffffe5ull;
+	msrs.misc = 0xfffffffffffffff5ull;
 	msrs.cr0_fixed0 = 0x80000021;
 	msrs.cr0_fixed1 = 0xfffffffe;
 	msrs.cr4_fixed0 = 0x2000;
 	msrs.cr4_fixed1 = 0x3727ff;
 	KUNIT_EXPECT_EQ(test, vmx_caps_negotiate(&msrs, 0, &caps, note_missing, &missing), 0);
 	KUNIT_EXPECT_EQ(test, caps.revision, 0x12345678u);
-	KUNIT_EXPECT_EQ(test, caps.timer_shift, 5);
+	KUNIT_EXPECT_EQ(test, caps.timer_shift, 0x15);
 	KUNIT_EXPECT_EQ(test, caps.cr0_fixed0, 0x80000021ull);
 	KUNIT_EXPECT_EQ(test, caps.cr0_fixed1, 0xfffffffeull);
 	KUNIT_EXPECT_EQ(test, caps.cr4_fixed0, 0x2000ull);

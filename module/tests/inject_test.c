@@ -11,8 +11,8 @@
 #include "../lodge.h"
 #include "suites.h"
 
-#define INFO(vector, type)	((vector) | (type) << 8 | 1u << 31)
-#define WITH_CODE		(1u << 11)
+#define INFO(vector, type)	((vector) | (type) << 8 | (u32)BIT(31))
+#define WITH_CODE		((u32)BIT(11))
 #define EXCEPTION(vector)	INFO(vector, 3u)
 
 static struct lodge_vcpu *make_vcpu(struct kunit *test, bool protected)
@@ -108,7 +108,7 @@ static void inject_over_others(struct kunit *test)
 {
 	static const u32 first[] = {
 		0,
-		EXCEPTION(8u) & ~(1u << 31),	/* left over: not valid */
+		EXCEPTION(8u) & ~(u32)BIT(31),	/* left over: not valid */
 		INFO(13u, LODGE_EVENT_INTERRUPT), INFO(0x20u, LODGE_EVENT_INTERRUPT),
 		INFO(2u, LODGE_EVENT_NMI),
 		INFO(8u, LODGE_EVENT_SOFT_INT), INFO(13u, LODGE_EVENT_SOFT_INT),
@@ -198,7 +198,7 @@ static const struct lodge_events bad_events[] = {
 	{ .mp_state = LODGE_MP_WAIT_SIPI + 1 },
 	{ .mp_state = U32_MAX },
 	{ .flags = LODGE_EV_NMI_QUEUED << 1 },
-	{ .flags = 1u << 31 },
+	{ .flags = BIT(31) },
 	{ .flags = LODGE_EV_NMI_QUEUED },
 	{ .flags = LODGE_EV_STI_SHADOW | LODGE_EV_SS_SHADOW },
 	{ .pending_dbg = 0x10 },
@@ -283,6 +283,7 @@ static void inject_events_round(struct kunit *test)
 	}
 }
 
+/* NMIs that were sent and not yet taken over count like those that were. */
 static void inject_nmis_get(struct kunit *test)
 {
 	static const u32 flags[] = {
@@ -290,13 +291,19 @@ static void inject_nmis_get(struct kunit *test)
 	};
 	struct lodge_vcpu *vcpu = make_vcpu(test, true);
 	struct lodge_events events;
+	u32 queued, sent;
 
 	vcpu->mp_state = LODGE_MP_HALTED;
-	for (vcpu->nmis_queued = 0; vcpu->nmis_queued < ARRAY_SIZE(flags); vcpu->nmis_queued++) {
-		vmx_events_get(vcpu, &events);
-		KUNIT_EXPECT_EQ(test, events.flags, flags[vcpu->nmis_queued]);
-		KUNIT_EXPECT_EQ(test, events.mp_state, (u32)LODGE_MP_HALTED);
-		KUNIT_EXPECT_EQ(test, vmx_events_check(vcpu, &events), 0);
+	for (queued = 0; queued < 3; queued++) {
+		for (sent = 0; sent < 4; sent++) {
+			vcpu->nmis_queued = queued;
+			atomic_set(&vcpu->nmis_sent, sent);
+			vmx_events_get(vcpu, &events);
+			KUNIT_EXPECT_EQ_MSG(test, events.flags, flags[min(2u, queued + sent)],
+					    "%u queued, %u sent", queued, sent);
+			KUNIT_EXPECT_EQ(test, events.mp_state, (u32)LODGE_MP_HALTED);
+			KUNIT_EXPECT_EQ(test, vmx_events_check(vcpu, &events), 0);
+		}
 	}
 }
 

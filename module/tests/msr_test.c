@@ -133,7 +133,7 @@ static void msr_bitmap(struct kunit *test)
 		{ MSR_FS_BASE, true, true },
 		{ MSR_GS_BASE, true, true },
 		{ MSR_KERNEL_GS_BASE, true, true },
-		{ MSR_IA32_SPEC_CTRL, true, true },
+		{ MSR_IA32_SPEC_CTRL, false, false },
 		{ MSR_IA32_PRED_CMD, false, true },
 		{ MSR_IA32_FLUSH_CMD, false, true },
 		{ MSR_IA32_APICBASE, false, false },
@@ -341,14 +341,15 @@ static void msr_save_list(struct kunit *test)
 		MSR_EFER, MSR_FS_BASE, MSR_GS_BASE, MSR_IA32_APICBASE, MSR_IA32_TSC_DEADLINE,
 		0x830, MSR_IA32_PRED_CMD, LODGE_MSR_USER,
 	};
-	u32 nr = lodge_msr_list(NULL, 0);
+	struct lodge_cpuid_table *all = new_vcpu(test, ALL_FEATURES)->cpuid;
+	u32 nr = msr_list(all, NULL, 0);
 	u32 *list = kunit_kzalloc(test, (nr + 1) * sizeof(*list), GFP_KERNEL);
 	u32 i, j, hits;
 
 	KUNIT_ASSERT_NOT_NULL(test, list);
-	KUNIT_EXPECT_EQ(test, lodge_msr_list(list, nr - 1), nr);
+	KUNIT_EXPECT_EQ(test, msr_list(all, list, nr - 1), nr);
 	KUNIT_EXPECT_EQ(test, list[nr - 1], 0u);
-	KUNIT_EXPECT_EQ(test, lodge_msr_list(list, nr), nr);
+	KUNIT_EXPECT_EQ(test, msr_list(all, list, nr), nr);
 	KUNIT_EXPECT_EQ(test, list[nr], 0u);
 	for (i = 0; i < ARRAY_SIZE(must); i++) {
 		for (hits = 0, j = 0; j < nr; j++)
@@ -362,6 +363,24 @@ static void msr_save_list(struct kunit *test)
 	}
 }
 
+/* What the machine's CPUID leaves out is no state: only what has no gate is left. */
+static void msr_save_list_gates(struct kunit *test)
+{
+	struct lodge_cpuid_table *none = new_vcpu(test, 0)->cpuid;
+	u32 nr = msr_list(none, NULL, 0), want = 0;
+	u32 *list = kunit_kzalloc(test, nr * sizeof(*list), GFP_KERNEL);
+	u32 i;
+
+	KUNIT_ASSERT_NOT_NULL(test, list);
+	msr_list(none, list, nr);
+	for (i = 0; i < nr; i++)
+		KUNIT_EXPECT_EQ_MSG(test, msr_find(list[i])->gate, 0ull, "%x", list[i]);
+	for (i = 0; i < nr_msr_rows; i++)
+		want += msr_rows[i].save && !msr_rows[i].gate ? msr_rows[i].nr : 0;
+	KUNIT_EXPECT_EQ(test, nr, want);
+	KUNIT_EXPECT_GT(test, nr, 0u);
+}
+
 static struct kunit_case msr_test_cases[] = {
 	KUNIT_CASE(msr_table_sorted),
 	KUNIT_CASE(msr_table_kinds),
@@ -372,6 +391,7 @@ static struct kunit_case msr_test_cases[] = {
 	KUNIT_CASE(msr_gates),
 	KUNIT_CASE(msr_host),
 	KUNIT_CASE(msr_save_list),
+	KUNIT_CASE(msr_save_list_gates),
 	{ }
 };
 

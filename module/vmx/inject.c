@@ -120,7 +120,7 @@ static void vmx_block_nmi(bool block)
 /* IRET had ended the blocking of NMIs and then faulted: it is still to come. */
 static void vmx_undo_iret(struct lodge_vcpu *vcpu)
 {
-	u32 reason = vcpu->vmx.exit_reason;
+	u32 reason = vcpu->vmx.exit_reason & VMX_EXIT_REASON_BASIC;
 	u32 bits = 0;
 
 	if (reason == VMX_EXIT_EXCEPTION_NMI)
@@ -263,6 +263,7 @@ bool vmx_can_wake(struct lodge_vcpu *vcpu)
 void vmx_events_get(struct lodge_vcpu *vcpu, struct lodge_events *out)
 {
 	u32 state = vmx_vmread(VMCS_GUEST_INTERRUPTIBILITY);
+	int nmis = vcpu->nmis_queued + atomic_read(&vcpu->nmis_sent);
 	const struct lodge_pending_event *e = &vcpu->event;
 
 	*out = (struct lodge_events) {
@@ -275,9 +276,9 @@ void vmx_events_get(struct lodge_vcpu *vcpu, struct lodge_events *out)
 		out->flags |= LODGE_EV_SS_SHADOW;
 	if (state & VMX_BLOCKED_NMI)
 		out->flags |= LODGE_EV_NMI_MASKED;
-	if (vcpu->nmis_queued)
+	if (nmis)
 		out->flags |= LODGE_EV_NMI_PENDING;
-	if (vcpu->nmis_queued > 1)
+	if (nmis > 1)
 		out->flags |= LODGE_EV_NMI_QUEUED;
 	if (!(e->info & VMX_INTR_VALID))
 		return;
@@ -368,6 +369,7 @@ void vmx_events_set(struct lodge_vcpu *vcpu, const struct lodge_events *in)
 		state |= VMX_BLOCKED_NMI;
 	vmcs_write(VMCS_GUEST_INTERRUPTIBILITY, state);
 	vmcs_write(VMCS_GUEST_PENDING_DBG, in->pending_dbg);
+	atomic_set(&vcpu->nmis_sent, 0);
 	vcpu->nmis_queued = !!(in->flags & LODGE_EV_NMI_PENDING) +
 			    !!(in->flags & LODGE_EV_NMI_QUEUED);
 	vcpu->event.info = 0;

@@ -5,6 +5,8 @@
  * another hypervisor has it and keeps KVM out meanwhile. The one file that
  * changes CR4.VMXE.
  */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
 #include <linux/cpu.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
@@ -178,13 +180,45 @@ static int vmx_module_event(struct notifier_block *nb, unsigned long action, voi
 
 static struct notifier_block vmx_module_notifier = { .notifier_call = vmx_module_event };
 
-/* KVM holds one-owner callbacks from load on, whether it is in use or not. */
+/* For the name only: kvm.ko may be there without using VMX. */
 static bool vmx_kvm_loaded(void)
 {
 	if (!__symbol_get("kvm_rebooting"))
 		return false;
 	__symbol_put("kvm_rebooting");
 	return true;
+}
+
+/*
+ * The hotplug slot is the token of ownership. KVM takes it together with VMX, or
+ * earlier: 6.1 when kvm_intel loads, along with the callback for emergencies, of
+ * which there is only one, too.
+ */
+static int vmx_slot_take(void)
+{
+	int ret = cpuhp_setup_state_nocalls_cpuslocked(LODGE_CPUHP_STATE, "lodge:vmx",
+						       vmx_cpu_online, vmx_cpu_offline);
+
+	return ret < 0 ? ret : 0;
+}
+
+static void vmx_slot_give(void)
+{
+	cpuhp_remove_state_nocalls_cpuslocked(LODGE_CPUHP_STATE);
+}
+
+/* Without taking anything for good. */
+static bool vmx_is_free(void)
+{
+	bool free = false;
+
+	cpus_read_lock();
+	if (!(cr4_read_shadow() & X86_CR4_VMXE) && !vmx_slot_take()) {
+		vmx_slot_give();
+		free = true;
+	}
+	cpus_read_unlock();
+	return free;
 }
 
 /**
@@ -200,12 +234,8 @@ int vmx_owner_status(char *name, size_t len)
 	const char *owner = NULL;
 
 	mutex_lock(&vmx_owner_lock);
-	if (!vmx_vms) {
-		if (vmx_kvm_loaded())
-			owner = "kvm";
-		else if (cr4_read_shadow() & X86_CR4_VMXE)
-			owner = "unknown";
-	}
+	if (!vmx_vms && !vmx_is_free())
+		owner = vmx_kvm_loaded() ? "kvm" : "unknown";
 	mutex_unlock(&vmx_owner_lock);
 	strscpy(name, owner ?: "", len);
 	return owner ? -EBUSY : 0;
@@ -218,27 +248,25 @@ static int vmx_take_cpus(void)
 	int ret;
 
 	cpus_read_lock();
-	ret = cpuhp_setup_state_nocalls_cpuslocked(LODGE_CPUHP_STATE, "lodge:vmx",
-						   vmx_cpu_online, vmx_cpu_offline);
-	if (ret < 0)
-		goto out;	/* -EBUSY: somebody has the slot */
-
+	ret = vmx_slot_take();
+	if (ret)
+		goto out;
 	on_each_cpu(vmx_cpu_on_ipi, &error, 1);
 	ret = atomic_read(&error);
 	if (ret) {
 		on_each_cpu(vmx_cpu_off_ipi, NULL, 1);
-		cpuhp_remove_state_nocalls_cpuslocked(LODGE_CPUHP_STATE);
+		vmx_slot_give();
 	}
 out:
 	cpus_read_unlock();
-	return ret < 0 ? ret : 0;
+	return ret;
 }
 
 static void vmx_give_cpus(void)
 {
 	cpus_read_lock();
 	on_each_cpu(vmx_cpu_off_ipi, NULL, 1);
-	cpuhp_remove_state_nocalls_cpuslocked(LODGE_CPUHP_STATE);
+	vmx_slot_give();
 	cpus_read_unlock();
 }
 
@@ -250,21 +278,16 @@ static int vmx_take(void)
 	ret = register_module_notifier(&vmx_module_notifier);
 	if (ret)
 		return ret;
-	ret = -EBUSY;
-	if (vmx_kvm_loaded())
-		goto err_notifier;
 	ret = vmx_take_cpus();
-	if (ret)
-		goto err_notifier;
+	if (ret) {
+		unregister_module_notifier(&vmx_module_notifier);
+		return ret;
+	}
 	cpu_emergency_register_virt_callback(vmx_emergency);
 	preempt_notifier_inc();
 	lodge_syscore_register(&vmx_syscore);
 	register_reboot_notifier(&vmx_reboot_notifier);
 	return 0;
-
-err_notifier:
-	unregister_module_notifier(&vmx_module_notifier);
-	return ret;
 }
 
 static void vmx_give(void)

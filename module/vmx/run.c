@@ -54,7 +54,7 @@ static __always_inline void vmx_host_exceptions(struct vmx_vcpu *v)
 			       LODGE_EVENT_EXCEPTION << VMX_INTR_TYPE_SHIFT | X86_TRAP_MC;
 		return;
 	}
-	if (v->exit_reason != VMX_EXIT_EXCEPTION_NMI)
+	if ((v->exit_reason & VMX_EXIT_REASON_BASIC) != VMX_EXIT_EXCEPTION_NMI)
 		return;
 	info = vmx_vmread(VMCS_EXIT_INTR_INFO);
 	v->intr_info = info;
@@ -70,8 +70,9 @@ static void vmx_host_mce(const struct vmx_vcpu *v)
 		.flags = X86_EFLAGS_IF,
 	};
 
-	if ((v->exit_reason & VMX_EXIT_REASON_BASIC) != VMX_EXIT_MCE_ENTRY &&
-	    v->exit_reason != VMX_EXIT_EXCEPTION_NMI)
+	u32 basic = v->exit_reason & VMX_EXIT_REASON_BASIC;
+
+	if (basic != VMX_EXIT_MCE_ENTRY && basic != VMX_EXIT_EXCEPTION_NMI)
 		return;
 	if ((v->intr_info & (VMX_INTR_TYPE | VMX_INTR_VECTOR)) ==
 	    (LODGE_EVENT_EXCEPTION << VMX_INTR_TYPE_SHIFT | X86_TRAP_MC))
@@ -264,7 +265,6 @@ static unsigned long vmx_stint(struct lodge_vcpu *vcpu)
 		end = rdtsc();
 		vcpu->stats.guest_tsc += end - start;
 		vmx_mitigate_after();
-		v->launched = true;
 		v->cached = 0;
 		v->handled = false;
 
@@ -272,7 +272,8 @@ static unsigned long vmx_stint(struct lodge_vcpu *vcpu)
 		vmx_count_exit(vcpu, basic);
 		trace_lodge_exit(vcpu);
 		if (unlikely(v->exit_reason & VMX_EXIT_ENTRY_FAILED))
-			return 0;
+			return 0;	/* and VMLAUNCH has not launched */
+		v->launched = true;
 		vmx_take_lost_event(vcpu);
 
 		h = vmx_exit_handler(basic);

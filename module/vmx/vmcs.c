@@ -3,6 +3,8 @@
  * The VMCS: made, loaded on a CPU, moved to another, reset, destroyed. And the
  * two accessors through which the rest of the module reads and writes it.
  */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
 #include <linux/gfp.h>
 #include <linux/idr.h>
 #include <linux/kernel.h>
@@ -183,14 +185,20 @@ void vmx_vcpu_unload(struct lodge_vcpu *vcpu)
  * @vcpu: the vCPU; the caller holds its mutex
  *
  * Context: may sleep. Ends with lodge_vcpu_put().
+ * Return: 0, or -EIO when this CPU is not in VMX operation.
  */
-void lodge_vcpu_load(struct lodge_vcpu *vcpu)
+int lodge_vcpu_load(struct lodge_vcpu *vcpu)
 {
 	preempt_disable();
+	if (!this_cpu_read(vmx_cpu.on)) {
+		preempt_enable();
+		return -EIO;
+	}
 	vcpu->loaded = true;
 	preempt_notifier_register(&vcpu->pn);
 	vmx_vcpu_load(vcpu, smp_processor_id());
 	preempt_enable();
+	return 0;
 }
 
 /**
@@ -274,12 +282,14 @@ void vmx_vcpu_apply_model(struct lodge_vcpu *vcpu)
  * vmx_vcpu_create() - make a VMCS
  * @vcpu: the vCPU, all but loaded
  *
- * Return: 0, -ENOMEM, -ENOSPC when all VPIDs are taken.
+ * What has been made by then goes with vmx_vcpu_destroy(), also on failure.
+ *
+ * Return: 0, -ENOMEM, -ENOSPC when all VPIDs are taken, -EIO.
  */
 int vmx_vcpu_create(struct lodge_vcpu *vcpu)
 {
 	struct vmx_vcpu *v = &vcpu->vmx;
-	int vpid;
+	int vpid, ret;
 
 	preempt_notifier_init(&vcpu->pn, &vmx_preempt_ops);
 	v->vmcs_cpu = -1;
@@ -290,15 +300,15 @@ int vmx_vcpu_create(struct lodge_vcpu *vcpu)
 	v->vpid = vpid;
 	v->vmcs = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
 	v->msr_bitmap = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
-	if (!v->vmcs || !v->msr_bitmap) {
-		vmx_vcpu_destroy(vcpu);
+	if (!v->vmcs || !v->msr_bitmap)
 		return -ENOMEM;
-	}
 	memset(v->msr_bitmap, 0xff, PAGE_SIZE);
 	*(u32 *)v->vmcs = vmx_caps.revision;
 	vmx_vmclear(__pa(v->vmcs));
 
-	lodge_vcpu_load(vcpu);
+	ret = lodge_vcpu_load(vcpu);
+	if (ret)
+		return ret;
 	vmx_vmcs_fill_controls(vcpu);
 	vmx_host_fill_vmcs();
 	lodge_vcpu_put(vcpu);

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* vmx/ at load and unload: is this CPU good enough, and for what? */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
 #include <linux/kernel.h>
 #include <linux/module.h>
 #include <asm/cpu_device_id.h>

@@ -40,7 +40,7 @@ void vmx_syscall_msrs_changed(struct lodge_vcpu *vcpu);
 u64 vmx_kernel_gs_base_read(struct lodge_vcpu *vcpu);
 void vmx_kernel_gs_base_write(struct lodge_vcpu *vcpu, u64 value);
 
-void lodge_vcpu_load(struct lodge_vcpu *vcpu);
+int lodge_vcpu_load(struct lodge_vcpu *vcpu);
 void lodge_vcpu_put(struct lodge_vcpu *vcpu);
 
 /* Registers that live in the VMCS; loaded. */

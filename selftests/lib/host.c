@@ -14,12 +14,28 @@
 
 #include "host.h"
 
+static char context[128];
+
+void test_context(const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(context, sizeof(context), format, ap);
+	va_end(ap);
+}
+
+const char *test_context_text(void)
+{
+	return context;
+}
+
 void test_fail(const char *format, ...)
 {
 	va_list ap;
 
 	fflush(stdout);
-	fprintf(stderr, "# ");
+	fprintf(stderr, "# %s%s", context, context[0] ? ": " : "");
 	va_start(ap, format);
 	vfprintf(stderr, format, ap);
 	va_end(ap);

@@ -17,6 +17,10 @@
 /* Ends the test with a message. */
 __printf(1, 2) __noreturn void test_fail(const char *format, ...);
 
+/* What is being tried, for the message of a failure to come; "" for nothing. */
+__printf(1, 2) void test_context(const char *format, ...);
+const char *test_context_text(void);
+
 #define require(expr)							\
 do {									\
 	if (!(expr))							\

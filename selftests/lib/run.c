@@ -121,7 +121,7 @@ void vcpu_fail(struct vcpu *vcpu, const char *format, ...)
 	va_list ap;
 
 	fflush(stdout);
-	fprintf(stderr, "# ");
+	fprintf(stderr, "# %s%s", test_context_text(), *test_context_text() ? ": " : "");
 	va_start(ap, format);
 	vfprintf(stderr, format, ap);
 	va_end(ap);

@@ -7,8 +7,9 @@
  *
  * - The argument is a pointer to a structure whose first member is @size (the
  *   caller's sizeof) and whose second is @flags. A structure may grow at its
- *   end: a shorter one reads as if the rest were zero, a longer one is taken
- *   when what the module does not know is zero, else refused with E2BIG.
+ *   end: one as short as its first published form reads as if the rest were
+ *   zero (shorter is EINVAL), a longer one is taken when what the module does
+ *   not know is zero, else refused with E2BIG.
  *   Unknown flags are refused with EINVAL, and so is a reserved member that is
  *   not zero.
  * - A call that fails has changed nothing, save members marked "out".
@@ -60,15 +61,15 @@
 /* ------------------------------------------------------------------ device */
 
 /*
- * struct lodge_info.features: what the CPU offers and the module uses (a module
- * parameter can switch each off).
+ * struct lodge_info.features: what the CPU offers and the module uses; all but
+ * UMIP can be switched off by the module parameter "off".
  */
 #define LODGE_FEATURE_EPT_1GB		_BITULL(0)	/* 1 GiB EPT pages */
 #define LODGE_FEATURE_EPT_AD		_BITULL(1)	/* EPT accessed/dirty bits */
 #define LODGE_FEATURE_XSAVES		_BITULL(2)	/* XSAVES for guests */
 #define LODGE_FEATURE_INVPCID		_BITULL(3)	/* INVPCID for guests */
 #define LODGE_FEATURE_RDTSCP		_BITULL(4)	/* RDTSCP for guests */
-#define LODGE_FEATURE_UMIP		_BITULL(5)	/* descriptor-table exits for UMIP */
+#define LODGE_FEATURE_UMIP		_BITULL(5)	/* CR4.UMIP for guests */
 #define LODGE_FEATURE_NOTIFY_WINDOW	_BITULL(6)	/* notify-window exits */
 #define LODGE_FEATURE_BUS_LOCK		_BITULL(7)	/* bus-lock exits */
 
@@ -98,7 +99,7 @@
  * @tsc_khz: out: rate of the guest's TSC
  * @max_regions: out: memory regions a VM may have
  * @reserved: must be 0
- * @owner: out: when @status is EBUSY, who owns VMX ("kvm_intel"); NUL-terminated
+ * @owner: out: when @status is EBUSY, who owns VMX ("kvm", "unknown"); NUL-terminated
  */
 struct lodge_info {
 	__u32 size;

@@ -8,5 +8,5 @@
 # shellcheck source=tools/check/lib.sh
 . "$(dirname "$0")/../lib.sh"
 
-guests /guest/matrix.sh --host 6.1 --cpus 2 --mem 2048
+guests "/guest/matrix.sh 2" --host 6.1 --cpus 2 --mem 2048
 done_testing

@@ -96,6 +96,7 @@ struct lodge_vm {
  * @cr0: [o] as the guest reads it; bits it owns are in the VMCS while loaded
  * @cr2: [o] page-fault address
  * @cr4: [o] as the guest reads it; bits it owns are in the VMCS while loaded
+ * @cr4_allowed: [o] bits that @cpuid lets the guest set
  * @efer: [o] as the guest reads it
  * @xcr0: [o] extended control register 0
  * @xss: [o] IA32_XSS
@@ -104,6 +105,7 @@ struct lodge_vm {
  * @dr6: [o] debug status
  * @dr7: [o] debug control
  * @fpu: [o] guest FPU state
+ * @fpu_in: [o] it is in the CPU, or in the thread's hands; else in @fpu
  * @cpuid: [o] its CPUID table
  * @msrs: [o] values of emulated MSRs
  * @lapic: its local APIC; see there
@@ -138,6 +140,7 @@ struct lodge_vcpu {
 	u64 cr0;
 	u64 cr2;
 	u64 cr4;
+	u64 cr4_allowed;
 	u64 efer;
 	u64 xcr0;
 	u64 xss;
@@ -146,6 +149,7 @@ struct lodge_vcpu {
 	u64 dr6;
 	u64 dr7;
 	struct fpu_guest fpu;
+	bool fpu_in;
 	struct lodge_cpuid_table *cpuid;
 	struct lodge_msr_state msrs;
 	struct lapic lapic;

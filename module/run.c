@@ -35,22 +35,29 @@ int lodge_vcpu_lock_killable(struct lodge_vcpu *vcpu)
 	return ret;
 }
 
-/* Guest state into the CPU and out of it, around the time RUN owns the vCPU. */
-static int lodge_run_start(struct lodge_vcpu *vcpu)
+/* The guest's FPU state comes with the first entry: many a RUN has none. */
+static void lodge_fpu_in(struct lodge_vcpu *vcpu)
 {
-	int ret = lodge_vcpu_load(vcpu);
-
-	if (!ret)
-		fpu_swap_kvm_fpstate(&vcpu->fpu, true);
-	return ret;
+	if (vcpu->fpu_in)
+		return;
+	fpu_swap_kvm_fpstate(&vcpu->fpu, true);
+	vcpu->fpu_in = true;
 }
 
+static void lodge_fpu_out(struct lodge_vcpu *vcpu)
+{
+	if (!vcpu->fpu_in)
+		return;
+	fpu_swap_kvm_fpstate(&vcpu->fpu, false);
+	vcpu->fpu_in = false;
+}
+
+/* Host state back into the CPU. */
 static void lodge_run_end(struct lodge_vcpu *vcpu)
 {
-	if (!vcpu->loaded)
-		return;	/* lent, and not to be had back */
-	fpu_swap_kvm_fpstate(&vcpu->fpu, false);
-	lodge_vcpu_put(vcpu);
+	lodge_fpu_out(vcpu);
+	if (vcpu->loaded)	/* or lent, and not to be had back */
+		lodge_vcpu_put(vcpu);
 }
 
 /* Let those who wait for the vCPU have it first. Return: 0, -EINTR killed, -EIO. */
@@ -63,7 +70,7 @@ static int lodge_lend(struct lodge_vcpu *vcpu)
 	ret = wait_event_killable(vcpu->state_wait, !atomic_read(&vcpu->state_waiters));
 	/* Nobody holds it for long; and RUN has to give it back as the owner. */
 	mutex_lock(&vcpu->mutex);
-	return lodge_run_start(vcpu) ?: (ret ? -EINTR : 0);
+	return lodge_vcpu_load(vcpu) ?: (ret ? -EINTR : 0);
 }
 
 /* ------------------------------------------------------------- slots of CPU time */
@@ -93,6 +100,7 @@ static void lodge_take_nmis(struct lodge_vcpu *vcpu)
 
 static void lodge_take_init(struct lodge_vcpu *vcpu)
 {
+	lodge_fpu_out(vcpu);	/* the reset works on memory */
 	lodge_vcpu_init_reset(vcpu, true);
 }
 
@@ -230,6 +238,7 @@ static int lodge_loop(struct lodge_vcpu *vcpu)
 		next = lodge_slot_get(vcpu);
 		if (next)
 			return next;
+		lodge_fpu_in(vcpu);
 		next = vmx_vcpu_enter(vcpu);
 		lodge_slot_put(vcpu);
 		if (next != LODGE_NEXT_ENTER)
@@ -354,7 +363,7 @@ static long lodge_run_owned(struct lodge_vcpu *vcpu)
 	u64 wanted;
 	int ret;
 
-	ret = lodge_run_start(vcpu);
+	ret = lodge_vcpu_load(vcpu);
 	if (ret)
 		return ret;
 	ret = lodge_take_inputs(vcpu, &wanted);

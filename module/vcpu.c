@@ -113,6 +113,7 @@ static int lodge_vcpu_power_on(struct lodge_vcpu *vcpu)
 
 	if (ret)
 		return ret;
+	lodge_cr_apply_model(vcpu);
 	lodge_vcpu_init_reset(vcpu, false);
 	vmx_vcpu_apply_model(vcpu);
 	lodge_vcpu_put(vcpu);
@@ -142,11 +143,6 @@ static struct lodge_vcpu *lodge_vcpu_alloc(struct lodge_vm *vm, u32 id)
 }
 
 /* ------------------------------------------------------------------------ calls */
-
-static long lodge_vcpu_call_run(void *object, void *arg)
-{
-	return lodge_vcpu_run(object);
-}
 
 static long lodge_vcpu_kick(void *object, void *arg)
 {
@@ -297,7 +293,6 @@ static long lodge_vcpu_get_stats(void *object, void *arg)
 }
 
 static const struct lodge_call lodge_vcpu_calls[] = {
-	{ LODGE_VCPU_RUN, 0, false, lodge_vcpu_call_run },
 	{ LODGE_VCPU_KICK, 0, false, lodge_vcpu_kick },
 	{ LODGE_VCPU_GET_STATE, sizeof(struct lodge_vcpu_state), true, lodge_vcpu_get_state },
 	{ LODGE_VCPU_SET_STATE, sizeof(struct lodge_vcpu_state), true, lodge_vcpu_set_state },
@@ -309,6 +304,9 @@ static const struct lodge_call lodge_vcpu_calls[] = {
 
 static long lodge_vcpu_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
+	/* The hot one has no structure to copy. */
+	if (cmd == LODGE_VCPU_RUN)
+		return lodge_vcpu_run(file->private_data);
 	return lodge_call(file->private_data, lodge_vcpu_calls, ARRAY_SIZE(lodge_vcpu_calls),
 			  cmd, arg);
 }

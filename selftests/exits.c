@@ -162,8 +162,8 @@ static void good_xsetbv(u64 arg)
 
 TEST_F(exits, xsetbv)
 {
-	if (!(cpuid(1, 0).ecx & BIT_ULL(26)))
-		SKIP(return, "no XSAVE");
+	if (!(guest_cpuid(1, 0, 2) & BIT_ULL(26)))
+		SKIP(return, "no XSAVE for guests");
 	run_guest(self->vcpu, good_xsetbv);
 }
 

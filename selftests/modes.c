@@ -463,6 +463,7 @@ static const struct {
 	{ CR4_SMAP, 7, 1, 20 },
 };
 
+/* The guest asks its own CPUID. */
 static bool cpuid_offers(u32 leaf, u8 reg, u8 shift)
 {
 	struct cpuid_regs r = cpuid(leaf, 0);
@@ -683,19 +684,18 @@ static void map_user_ret(struct vm *vm)
 	vm_gva_map(vm, USER_GVA, GPA_FREE, PAGE_SIZE, PTE_P | PTE_W | PTE_U, GVA_4K);
 }
 
-/* What the guest's CPUID has: all that the host has, see cpuid_msr.c. */
 TEST_F(modes, smep)
 {
-	if (!cpuid_offers(7, 1, 7))
-		SKIP(return, "no SMEP");
+	if (!(guest_cpuid(7, 0, 1) & BIT_ULL(7)))
+		SKIP(return, "no SMEP for guests");
 	map_user_ret(self->vm);
 	run_guest(self->vcpu, smep, USER_GVA);
 }
 
 TEST_F(modes, smap)
 {
-	if (!cpuid_offers(7, 1, 20))
-		SKIP(return, "no SMAP");
+	if (!(guest_cpuid(7, 0, 1) & BIT_ULL(20)))
+		SKIP(return, "no SMAP for guests");
 	map_user_ret(self->vm);
 	run_guest(self->vcpu, smap, USER_GVA);
 }
@@ -789,8 +789,8 @@ static void pcid(u64 gva)
 
 TEST_F(modes, pcid)
 {
-	if (!cpuid_offers(1, 2, 17))
-		SKIP(return, "no PCID");
+	if (!(guest_cpuid(1, 0, 2) & BIT_ULL(17)))
+		SKIP(return, "no PCID for guests");
 	*(u64 *)(self->vm->low + GPA_FREE) = 1;
 	run_guest(self->vcpu, pcid, GPA_FREE);
 }

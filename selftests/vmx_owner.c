@@ -246,25 +246,27 @@ static int try_unload(void)
 }
 
 #define MAX_ARGS	32
+#define ARG_SIZE	512
 
 /* The arguments that make the module what it is: "name=value" each. */
-static int lodge_arguments(char (*args)[64], int max)
+static int lodge_arguments(char (*args)[ARG_SIZE], int max)
 {
 	static const char *const argv[] = { "ls", PARAMETERS, NULL };
-	char names[MAX_TEXT], path[128], value[32], *name;
+	char names[MAX_TEXT], path[128], value[ARG_SIZE / 2], *name;
 	int nr = 0;
 
 	if (modprobe(argv, names))
 		return 0;
 	for (name = strtok(names, "\n\t "); name && nr < max; name = strtok(NULL, "\n\t ")) {
 		snprintf(path, sizeof(path), PARAMETERS "/%.40s", name);
-		if (!read_text(path, value, sizeof(value)))
-			snprintf(args[nr++], sizeof(*args), "%.30s=%.30s", name, value);
+		/* As the kernel shows text that nobody has set. */
+		if (!read_text(path, value, sizeof(value)) && strcmp(value, "(null)"))
+			snprintf(args[nr++], ARG_SIZE, "%.40s=%s", name, value);
 	}
 	return nr;
 }
 
-static int reload(char (*args)[64], int nr, char *text)
+static int reload(char (*args)[ARG_SIZE], int nr, char *text)
 {
 	const char *argv[MAX_ARGS + 3] = { "modprobe", "lodge" };
 	int i;
@@ -276,7 +278,7 @@ static int reload(char (*args)[64], int nr, char *text)
 
 TEST(unload)
 {
-	char args[MAX_ARGS][64], text[MAX_TEXT];
+	char args[MAX_ARGS][ARG_SIZE], text[MAX_TEXT];
 	struct vcpu *vcpu;
 	struct vm *vm;
 	int nr, dev;

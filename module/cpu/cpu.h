@@ -165,6 +165,7 @@ u64 lodge_cr4_read(struct lodge_vcpu *vcpu);
 int lodge_dr_write(struct lodge_vcpu *vcpu, int n, u64 value);
 u64 lodge_dr_read(struct lodge_vcpu *vcpu, int n);
 void lodge_dr_reset(struct lodge_vcpu *vcpu);
+void lodge_cr_apply_model(struct lodge_vcpu *vcpu);
 void lodge_cr_reset(struct lodge_vcpu *vcpu, bool init);
 void lodge_crs_get(struct lodge_vcpu *vcpu, struct lodge_crs *crs);
 int lodge_crs_check(struct lodge_vcpu *vcpu, const struct lodge_crs *crs);

@@ -48,20 +48,23 @@ static const struct {
 	{ X86_CR4_PKE, GF_PKU },
 };
 
-static u64 cr4_allowed(const struct lodge_vcpu *vcpu)
+/**
+ * lodge_cr_apply_model() - let control registers follow the vCPU's CPUID table
+ * @vcpu: the vCPU; owner
+ */
+void lodge_cr_apply_model(struct lodge_vcpu *vcpu)
 {
-	u64 allowed = X86_CR4_PCE;
 	int i;
 
+	vcpu->cr4_allowed = X86_CR4_PCE;
 	for (i = 0; i < ARRAY_SIZE(cr4_bits); i++)
 		if (lodge_guest_has(vcpu, cr4_bits[i].feature))
-			allowed |= cr4_bits[i].bit;
-	return allowed;
+			vcpu->cr4_allowed |= cr4_bits[i].bit;
 }
 
 static u64 cr4_owned(const struct lodge_vcpu *vcpu)
 {
-	return CR4_OWNED & cr4_allowed(vcpu);
+	return CR4_OWNED & vcpu->cr4_allowed;
 }
 
 static u64 efer_allowed(const struct lodge_vcpu *vcpu)
@@ -262,7 +265,7 @@ int lodge_cr4_write(struct lodge_vcpu *vcpu, u64 value)
 	u64 old = lodge_cr4_read(vcpu);
 	u64 cr0 = lodge_cr0_read(vcpu);
 
-	if (value & ~cr4_allowed(vcpu))
+	if (value & ~vcpu->cr4_allowed)
 		return -EINVAL;
 	if (vcpu->efer & EFER_LMA && !(value & X86_CR4_PAE))
 		return -EINVAL;
@@ -380,7 +383,7 @@ int lodge_crs_check(struct lodge_vcpu *vcpu, const struct lodge_crs *crs)
 	bool lma = crs->efer & EFER_LMA;
 	int i;
 
-	if (cr0_check(crs->cr0) || crs->cr0 & ~(u64)CR0_KNOWN || crs->cr4 & ~cr4_allowed(vcpu) ||
+	if (cr0_check(crs->cr0) || crs->cr0 & ~(u64)CR0_KNOWN || crs->cr4 & ~vcpu->cr4_allowed ||
 	    crs->efer & ~efer_allowed(vcpu) || crs->cr8 > 15 || xcr0_check(vcpu, crs->xcr0))
 		return -EINVAL;
 	if (crs->cr3 >> lodge_guest_phys_bits(vcpu))

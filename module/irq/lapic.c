@@ -181,6 +181,7 @@ void lapic_eoi(struct lapic *apic)
 	__clear_bit(vector & 31, lapic_vector_word(apic, APIC_ISR, vector));
 	if (lapic_vector_test(apic, APIC_TMR, vector)) {
 		__set_bit(vector, apic->eoi_level);
+		apic->eoi_due = true;
 		/* User space is told at once: it may have the line raised again. */
 		set_bit(LODGE_REQ_IRQ, &apic->vcpu->requests);
 	}
@@ -197,10 +198,16 @@ void lapic_eoi(struct lapic *apic)
 bool lapic_next_eoi(struct lodge_vcpu *vcpu, u8 *vector)
 {
 	unsigned long *level = vcpu->lapic.eoi_level;
-	u32 first = find_first_bit(level, 256);
+	u32 first;
 
-	if (first >= 256)
+	if (likely(!vcpu->lapic.eoi_due))
 		return false;
+	first = find_first_bit(level, 256);
+
+	if (first >= 256) {
+		vcpu->lapic.eoi_due = false;
+		return false;
+	}
 
 	__clear_bit(first, level);
 	*vector = first;

@@ -33,6 +33,7 @@
  *	stopped; the owner's
  * @timer_period: periodic mode: nanoseconds, else 0; the owner's
  * @timer_fired: @timer has fired and the owner has not taken it over; atomic
+ * @eoi_due: @eoi_level is not empty; the owner's
  * @eoi_level: vectors of level interrupts that were acknowledged and that user
  *	space has not been told of; the owner's
  */
@@ -46,6 +47,7 @@ struct lapic {
 	ktime_t timer_target;
 	u64 timer_period;
 	atomic_t timer_fired;
+	bool eoi_due;
 	DECLARE_BITMAP(eoi_level, 256);
 };
 

@@ -74,6 +74,13 @@ static const struct vmx_cap vmx_cap_table[] = {
 	{ VMX_WORD_EPT_VPID, EPT_VPID_AD, "ept_ad", LODGE_FEATURE_EPT_AD },
 };
 
+/* Controls that come and go with the guest: they must be allowed to be 1. */
+static const struct vmx_cap vmx_cap_must_be_there[] = {
+	{ VMX_WORD_PROC, PROC_INTERRUPT_WINDOW, "interrupt-window exiting" },
+	{ VMX_WORD_PROC, PROC_NMI_WINDOW, "NMI-window exiting" },
+	{ VMX_WORD_ENTRY, ENTRY_IA32E, "64-bit guests" },
+};
+
 /*
  * Controls that a CPU may force to 1 and that would make lodge wrong: they must
  * be allowed to be 0. CR3 accesses and INVLPG are the guest's own under EPT.
@@ -178,6 +185,13 @@ int vmx_caps_negotiate(const struct vmx_cap_msrs *msrs, u64 off, struct vmx_caps
 			if (!(cap->feature & off))
 				vmx_cap_use(caps, cap);
 		} else if (!cap->feature) {
+			missing(cap->name, arg);
+			ret = -EOPNOTSUPP;
+		}
+	}
+	for (i = 0; i < ARRAY_SIZE(vmx_cap_must_be_there); i++) {
+		cap = &vmx_cap_must_be_there[i];
+		if (!vmx_cap_there(msrs, cap)) {
 			missing(cap->name, arg);
 			ret = -EOPNOTSUPP;
 		}

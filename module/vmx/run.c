@@ -72,7 +72,9 @@ static void vmx_host_mce(const struct vmx_vcpu *v)
 
 	u32 basic = v->exit_reason & VMX_EXIT_REASON_BASIC;
 
-	if (basic != VMX_EXIT_MCE_ENTRY && basic != VMX_EXIT_EXCEPTION_NMI)
+	/* Without machine-check support CR4.MCE is clear, and the CPU shuts down. */
+	if (!IS_ENABLED(CONFIG_X86_MCE) ||
+	    (basic != VMX_EXIT_MCE_ENTRY && basic != VMX_EXIT_EXCEPTION_NMI))
 		return;
 	if ((v->intr_info & (VMX_INTR_TYPE | VMX_INTR_VECTOR)) ==
 	    (LODGE_EVENT_EXCEPTION << VMX_INTR_TYPE_SHIFT | X86_TRAP_MC))

@@ -167,27 +167,21 @@ static struct guest_msg message_of(struct vcpu *vcpu, const struct lodge_gprs *g
 	return msg;
 }
 
-/* Ends the test when the guest has said that something is wrong. */
-static void check_message(struct vcpu *vcpu, const struct guest_msg *msg)
-{
-	if (msg->nr == GUEST_CALL_FAIL || msg->nr == GUEST_CALL_FAIL_CMP)
-		guest_failed(vcpu, msg);
-	if (msg->nr == GUEST_CALL_TRAP)
-		guest_trapped(vcpu, msg);
-}
-
-/* An exit nobody expected: what the guest says explains it best. */
-static void check_unexpected(struct vcpu *vcpu)
+/* Whatever exit was expected: a guest that complains is heard. */
+static void check_complaint(struct vcpu *vcpu)
 {
 	const struct lodge_exit *exit = &vcpu->run->exit;
 	struct lodge_vcpu_state state = {};
 	struct guest_msg msg;
 
-	if (exit->reason != LODGE_EXIT_PIO || exit->pio.port != GUEST_PORT)
+	if (exit->reason != LODGE_EXIT_PIO || exit->pio.port != GUEST_PORT ||
+	    exit->pio.data < GUEST_CALL_FAIL)
 		return;
 	vcpu_get(vcpu, &state, LODGE_STATE_GPRS);
 	msg = message_of(vcpu, &state.gprs);
-	check_message(vcpu, &msg);
+	if (msg.nr == GUEST_CALL_TRAP)
+		guest_trapped(vcpu, &msg);
+	guest_failed(vcpu, &msg);
 }
 
 /* --------------------------------------------------------------------- RUN */
@@ -214,10 +208,9 @@ struct lodge_exit *vcpu_run_until(struct vcpu *vcpu, u32 reason)
 	if (error)
 		vcpu_fail(vcpu, "RUN gave %s, wanted exit %s", strerror(error),
 			  exit_name(reason));
-	if (vcpu->run->exit.reason != reason) {
-		check_unexpected(vcpu);
+	check_complaint(vcpu);
+	if (vcpu->run->exit.reason != reason)
 		vcpu_fail(vcpu, "wanted exit %s", exit_name(reason));
-	}
 	return &vcpu->run->exit;
 }
 
@@ -235,7 +228,6 @@ struct lodge_exit *vcpu_run_complete(struct vcpu *vcpu, u32 reason, u64 data)
 struct guest_msg guest_run(struct vcpu *vcpu)
 {
 	struct lodge_exit *exit;
-	struct guest_msg msg;
 
 	vcpu->run->wanted |= LODGE_STATE_GPRS;
 	exit = vcpu_run_complete(vcpu, LODGE_EXIT_PIO, 0);
@@ -244,9 +236,7 @@ struct guest_msg guest_run(struct vcpu *vcpu)
 	if (!(vcpu->run->valid & LODGE_STATE_GPRS))
 		vcpu_fail(vcpu, "GPRS wanted and not valid");
 
-	msg = message_of(vcpu, &vcpu->run->gprs);
-	check_message(vcpu, &msg);
-	return msg;
+	return message_of(vcpu, &vcpu->run->gprs);
 }
 
 static struct guest_msg expect_message(struct vcpu *vcpu, u32 nr)

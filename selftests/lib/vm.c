@@ -62,6 +62,26 @@ const struct lodge_info *device_info(void)
 	return &info;
 }
 
+u32 guest_cpuid(u32 leaf, u32 subleaf, int reg)
+{
+	static struct lodge_cpuid_entry entries[256];
+	struct lodge_cpuid table = {
+		.size = sizeof(table), .entries = (uintptr_t)entries, .nr = 256,
+	};
+	struct lodge_cpuid_entry *e;
+	int fd = device_open();
+	int ret = try_ioctl(fd, LODGE_GET_SUPPORTED_CPUID, &table);
+
+	if (ret)
+		test_fail("LODGE_GET_SUPPORTED_CPUID: %s", strerror(-ret));
+	close(fd);
+	for (e = entries; e < entries + table.nr; e++)
+		if (e->leaf == leaf &&
+		    (!(e->flags & LODGE_CPUID_F_SUBLEAF) || e->subleaf == subleaf))
+			return (&e->eax)[reg];
+	return 0;
+}
+
 /* ------------------------------------------------------------------ memory */
 
 int vm_try_update(struct vm *vm, struct lodge_mem_op *ops, u32 nr, u32 *bad)

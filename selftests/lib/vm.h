@@ -45,6 +45,8 @@ struct guest_msg {
 
 int device_open(void);
 const struct lodge_info *device_info(void);
+/* A register (0: EAX ... 3: EDX) of a CPUID leaf as a new vCPU has it. */
+u32 guest_cpuid(u32 leaf, u32 subleaf, int reg);
 /* An ioctl's result, or the errno below zero. */
 int try_ioctl(int fd, unsigned long call, void *arg);
 

@@ -82,7 +82,7 @@ static inline void op_self_ipi(u64 vector)
 }
 
 #define GUEST(name)						\
-static void guest_##name(u64 arg)				\
+static void time_##name(u64 arg)				\
 {								\
 	irq_on();						\
 	guest_measure(arg, op_##name);				\
@@ -147,14 +147,14 @@ static void fn(void)						\
 }								\
 struct bench_swallow_semicolon
 
-CASE(bench_empty, "empty_loop", guest_empty, 0, HW_CPUID, 0, 0);
-CASE(bench_cpuid, "exit_cpuid", guest_cpuid, 0, HW_CPUID, 1, 0);
-CASE(bench_vmcall, "exit_vmcall", guest_vmcall, 0x7fff, HW_VMCALL, 1, 0);
-CASE(bench_rdmsr, "exit_rdmsr_tscadj", guest_rdmsr, MSR_TSC_ADJUST, HW_RDMSR, 1, 0);
-CASE(bench_out, "exit_out_user", guest_out, 0x1234, HW_IO, 1, 1);
-CASE(bench_in, "exit_in_user", guest_in, 0x1234, HW_IO, 1, 1);
-CASE(bench_mmio_write, "exit_mmio_wr_user", guest_mmio_write, GPA_MMIO, HW_EPT_VIOLATION, 1, 1);
-CASE(bench_mmio_read, "exit_mmio_rd_user", guest_mmio_read, GPA_MMIO, HW_EPT_VIOLATION, 1, 1);
+CASE(bench_empty, "empty_loop", time_empty, 0, HW_CPUID, 0, 0);
+CASE(bench_cpuid, "exit_cpuid", time_cpuid, 0, HW_CPUID, 1, 0);
+CASE(bench_vmcall, "exit_vmcall", time_vmcall, 0x7fff, HW_VMCALL, 1, 0);
+CASE(bench_rdmsr, "exit_rdmsr_tscadj", time_rdmsr, MSR_TSC_ADJUST, HW_RDMSR, 1, 0);
+CASE(bench_out, "exit_out_user", time_out, 0x1234, HW_IO, 1, 1);
+CASE(bench_in, "exit_in_user", time_in, 0x1234, HW_IO, 1, 1);
+CASE(bench_mmio_write, "exit_mmio_wr_user", time_mmio_write, GPA_MMIO, HW_EPT_VIOLATION, 1, 1);
+CASE(bench_mmio_read, "exit_mmio_rd_user", time_mmio_read, GPA_MMIO, HW_EPT_VIOLATION, 1, 1);
 
 static void bench_self_ipi(void)
 {

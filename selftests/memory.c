@@ -786,6 +786,39 @@ TEST(replace_while_running)
 	vm_destroy(vm);
 }
 
+/*
+ * The same by the host's own means: another page of a file comes to the same
+ * address, and when mmap() is back, the guest uses the first one no more.
+ */
+TEST(remap_while_running)
+{
+	struct vm *vm = vm_create();
+	struct vcpu *vcpu = vcpu_create_at(vm, 0, watch_word, GPA);
+	int fd = make_memfd(PAGES(2)), i;
+	u8 *file = map_fd(fd, 0, PAGES(2), MAP_SHARED);
+	u64 *page[2] = { (u64 *)file, (u64 *)(file + PAGES(1)) };
+	void *window = map_fd(fd, 0, PAGES(1), MAP_SHARED);
+	pthread_t thread;
+
+	*page[0] = 1;
+	*page[1] = 2;
+	vm_map(vm, GPA, window, PAGES(1), 0);
+	thread = guest_thread(vcpu);
+	wait_until(READ_ONCE(reads_done));
+	for (i = 1; i <= SWAPS; i++) {
+		require(mmap(window, PAGES(1), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+			     fd, PAGES(i & 1)) == window);
+		WRITE_ONCE(*page[~i & 1], 3);
+		if (!(i & 15))
+			usleep(1000);
+		WRITE_ONCE(*page[~i & 1], 2 - (i & 1));
+	}
+	WRITE_ONCE(stop, 1);
+	join(thread);
+	vcpu_destroy(vcpu);
+	vm_destroy(vm);
+}
+
 /* Taken away for good: the next access leaves as MMIO. */
 TEST(unmap_while_running)
 {

@@ -16,7 +16,7 @@
 #endif
 
 #define PAGES		4096		/* 16 MiB */
-#define FEW_PAGES	2048
+#define FEW_PAGES	1024
 #define HUGE_PAGES	(HUGE_SIZE / PAGE_SIZE)
 #define JUNK		0x6b
 
@@ -220,11 +220,11 @@ TEST_F(stress, migration)
 
 	if (self->nr_cpus < 2)
 		SKIP(return, "one CPU only");
-	stress_create(small_memory(PAGES), PAGES, 1);
+	stress_create(huge_memory(PAGES), PAGES, 1);
 	stress_start();
 	mover_start(&mover, self->cpus, self->nr_cpus);
-	wait_until(READ_ONCE(mover.moves) > 200);
-	stress_passes(4);
+	wait_until(READ_ONCE(mover.moves) > 60);
+	stress_passes(2);
 	mover_stop(&mover);
 	finish();
 }
@@ -240,9 +240,9 @@ static void migrate_and_invalidate(struct mover *mover, u32 vcpus)
 	stress_passes(1);
 	if (mover)
 		mover_start(mover, mover->cpus, mover->nr_cpus);
-	for (round = 0; round < 60; round++) {
+	for (round = 0; round < 20; round++) {
 		op_invalidate();
-		for (i = 0; i < 8; i++)
+		for (i = 0; i < 4; i++)
 			op_replace(stress_random(stress.pages));
 	}
 	stress_passes(2);
@@ -319,7 +319,7 @@ TEST_F(stress, mapping_replaced)
 	stress_start();
 	stress_passes(1);
 	mover_start(&mover, self->cpus, self->nr_cpus);
-	for (i = 0; i < 1500; i++)
+	for (i = 0; i < 300; i++)
 		op_replace_file(fd, stress_random(FEW_PAGES));
 	stress_passes(1);
 	mover_stop(&mover);
@@ -335,7 +335,7 @@ TEST_F(stress, remapped)
 	stress_create(huge_memory(PAGES), PAGES, 2);
 	stress_start();
 	stress_passes(1);
-	for (i = 0; i < 200; i++) {
+	for (i = 0; i < 60; i++) {
 		op_replace(stress_random(stress.pages));
 		page = random_range(16, &nr);
 		op_unmap(page, nr);
@@ -352,7 +352,7 @@ TEST_F(stress, mprotect)
 	stress_create(huge_memory(PAGES), PAGES, 2);
 	stress_start();
 	stress_passes(1);
-	for (i = 0; i < 200; i++) {
+	for (i = 0; i < 60; i++) {
 		page = random_range(256, &nr);
 		op_protect(page, nr, i & 1 ? PROT_READ : PROT_NONE);
 	}
@@ -370,14 +370,14 @@ TEST_F(stress, madv_dontneed)
 	u64 nr, page;
 	int i;
 
-	stress_create(small_memory(PAGES), PAGES, 2);
+	stress_create(small_memory(FEW_PAGES), FEW_PAGES, 2);
 	stress_start();
 	stress_passes(1);
-	for (i = 0; i < 300; i++) {
+	for (i = 0; i < 60; i++) {
 		page = random_range(64, &nr);
 		op_dontneed(page, nr);
 	}
-	op_dontneed(0, PAGES);
+	op_dontneed(0, FEW_PAGES);
 	stress_passes(2);
 	finish();
 }
@@ -405,7 +405,7 @@ static void free_under_pressure(struct __test_metadata *_metadata, int rounds)
 
 TEST_F(stress, madv_free)
 {
-	free_under_pressure(_metadata, 200);
+	free_under_pressure(_metadata, 60);
 }
 
 /* ---------------------------------------------------------------------------- fork */
@@ -422,7 +422,7 @@ TEST_F(stress, fork)
 	stress_create(huge_memory(FEW_PAGES), FEW_PAGES, 2);
 	stress_start();
 	stress_passes(1);
-	for (i = 0; i < 4; i++) {
+	for (i = 0; i < 2; i++) {
 		stress_stop();
 		pid = fork();
 		ASSERT_GE(pid, 0);
@@ -449,7 +449,7 @@ TEST_F(stress, fork_while_running)
 	stress_create(small_memory(FEW_PAGES), FEW_PAGES, 2);
 	stress_start();
 	stress_passes(1);
-	for (i = 0; i < 10; i++) {
+	for (i = 0; i < 4; i++) {
 		pid = fork();
 		ASSERT_GE(pid, 0);
 		if (!pid) {
@@ -505,7 +505,7 @@ TEST_F(stress, split_and_collapse)
 	stress_passes(1);
 	if (!huge_kb())
 		SKIP(return, "the host gave no huge page");
-	for (i = 0; i < 8; i++) {
+	for (i = 0; i < 4; i++) {
 		kb = huge_kb();
 		split_all();
 		if (kb)
@@ -542,7 +542,7 @@ TEST_F(stress, same_page_merging)
 	stress.epoch = 1;
 	stress_create(mem, FEW_PAGES, 2);
 	stress_start();
-	for (i = 0; i < 3; i++) {
+	for (i = 0; i < 2; i++) {
 		/* Merged while they are read only ... */
 		WRITE_ONCE(stress.write_every, 0);
 		stress_passes(1);
@@ -590,7 +590,7 @@ TEST_F(stress, swap)
 	stress_start();
 	stress_passes(1);
 	mover_start(&mover, self->cpus, self->nr_cpus);
-	for (i = 0; i < 100; i++) {
+	for (i = 0; i < 40; i++) {
 		page = random_range(128, &nr);
 		op_pageout(page, nr);
 	}
@@ -642,7 +642,7 @@ TEST_F(stress, madv_free_with_swap)
 	self->swap = begin_swap(&why);
 	if (!self->swap)
 		SKIP(return, "%s", why);
-	free_under_pressure(_metadata, 100);
+	free_under_pressure(_metadata, 40);
 }
 
 /* ------------------------------------------------------------------ all together */
@@ -698,7 +698,7 @@ TEST_F(stress, all_together)
 	stress_start();
 	stress_passes(1);
 	mover_start(&mover, self->cpus, self->nr_cpus);
-	for (i = 0; i < 400; i++)
+	for (i = 0; i < 150; i++)
 		random_op();
 	stress_passes(1);
 	mover_stop(&mover);

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <linux/kvm.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -76,112 +77,6 @@ static struct lodge_info get_info(void)
 	return info;
 }
 
-FIXTURE(owner)
-{
-	char text[MAX_TEXT];
-};
-
-FIXTURE_SETUP(owner)
-{
-	if (module_loaded("kvm_intel") || module_loaded("kvm"))
-		unload_kvm();
-	if (module_loaded("kvm_intel"))
-		SKIP(return, "kvm_intel is in use");
-	if (load_kvm(self->text)) {
-		unload_kvm();
-		SKIP(return, "kvm_intel does not load here: %s", self->text);
-	}
-	module_unload("kvm_intel");
-}
-
-FIXTURE_TEARDOWN(owner)
-{
-	unload_kvm();
-}
-
-/* VMX is free: for KVM, and for lodge after it. */
-static void expect_free(struct __test_metadata *_metadata, char *text)
-{
-	ASSERT_EQ(0, load_kvm(text))
-		TH_LOG("modprobe kvm_intel: %s", text);
-	ASSERT_EQ(0, module_unload("kvm_intel"));
-}
-
-static void expect_kept_out(struct __test_metadata *_metadata, char *text)
-{
-	ASSERT_NE(0, load_kvm(text));
-	ASSERT_NE(NULL, strstr(text, strerror(EBUSY)))
-		TH_LOG("modprobe kvm_intel: %s", text);
-	ASSERT_FALSE(module_loaded("kvm_intel"));
-}
-
-/*
- * With kvm.ko there, which does nothing without kvm_intel, as any refused
- * modprobe kvm_intel leaves it behind.
- */
-TEST_F(owner, kvm_kept_out)
-{
-	struct vm *vm = vm_create_empty(), *other = vm_create_empty();
-	struct lodge_run *page;
-	struct vcpu *vcpu;
-
-	expect_kept_out(_metadata, self->text);
-	/* Until the last of all that belongs to a VM is gone. */
-	vcpu = vcpu_create(other, 0);
-	vm_destroy(vm);
-	expect_kept_out(_metadata, self->text);
-	vm_destroy(other);
-	expect_kept_out(_metadata, self->text);
-	page = vcpu->run;
-	close(vcpu->fd);
-	expect_kept_out(_metadata, self->text);
-	munmap(page, device_info()->run_size);
-	free(vcpu);
-	expect_free(_metadata, self->text);
-}
-
-/* Refused once, KVM has left nothing that keeps lodge out. */
-TEST_F(owner, lodge_after_refused_kvm)
-{
-	struct lodge_info info;
-	int fd;
-
-	vm_destroy(vm_create_empty());
-	fd = try_create_vm();
-	ASSERT_GE(fd, 0);
-	expect_kept_out(_metadata, self->text);
-	close(fd);
-	info = get_info();
-	EXPECT_EQ(0, info.status);
-	EXPECT_STREQ("", info.owner);
-	fd = try_create_vm();
-	EXPECT_GE(fd, 0);
-	close(fd);
-}
-
-TEST_F(owner, lodge_kept_out)
-{
-	struct lodge_info info = get_info();
-	int fd;
-
-	ASSERT_EQ(0, info.status);
-	ASSERT_STREQ("", info.owner);
-	ASSERT_EQ(0, load_kvm(self->text));
-	fd = try_create_vm();
-	EXPECT_EQ(-EBUSY, fd);
-	info = get_info();
-	EXPECT_EQ(EBUSY, info.status);
-	EXPECT_NE(NULL, strstr(info.owner, "kvm"))
-		TH_LOG("owner is \"%.32s\"", info.owner);
-	ASSERT_EQ(0, module_unload("kvm_intel"));
-	module_unload("kvm");
-	info = get_info();
-	EXPECT_EQ(0, info.status);
-	fd = try_create_vm();
-	ASSERT_GE(fd, 0);
-	close(fd);
-}
-
 static void add_seven(u64 arg)
 {
 	guest_value(arg + 7);
@@ -201,26 +96,14 @@ static void run_there(struct __test_metadata *_metadata, int cpu)
 	vm_destroy(vm);
 }
 
-TEST_F(owner, create_and_destroy)
-{
-	int i, cpu;
-
-	ASSERT_EQ(1, online_cpus(&cpu, 1));
-	for (i = 0; i < 20; i++)
-		run_there(_metadata, cpu);
-	expect_free(_metadata, self->text);
-	run_there(_metadata, cpu);
-	expect_free(_metadata, self->text);
-}
-
 static void endless(u64 arg)
 {
 	for (;;)
 		cpu_relax();
 }
 
-/* SIGKILL, with a guest inside: nothing is left. */
-TEST_F(owner, killed)
+/* SIGKILL, with a guest inside. */
+static void kill_runner(struct __test_metadata *_metadata)
 {
 	int status;
 	pid_t pid;
@@ -235,7 +118,112 @@ TEST_F(owner, killed)
 	ASSERT_EQ(0, kill(pid, SIGKILL));
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
 	ASSERT_TRUE(WIFSIGNALED(status));
-	expect_free(_metadata, self->text);
+}
+
+static int create_kvm_vm(void)
+{
+	int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC), vm;
+
+	if (kvm < 0)
+		return -errno;
+	vm = try_ioctl(kvm, KVM_CREATE_VM, NULL);
+	close(kvm);
+	return vm;
+}
+
+FIXTURE(kvm)
+{
+	char text[MAX_TEXT];
+	bool was_loaded;
+};
+
+FIXTURE_SETUP(kvm)
+{
+	self->was_loaded = module_loaded("kvm_intel");
+	unload_kvm();
+	if (module_loaded("kvm_intel"))
+		SKIP(return, "kvm_intel is in use");
+}
+
+FIXTURE_TEARDOWN(kvm)
+{
+	if (self->was_loaded)
+		load_kvm(self->text);
+	else
+		unload_kvm();
+}
+
+static void expect_status(struct __test_metadata *_metadata, int error, const char *owner)
+{
+	struct lodge_info info = get_info();
+
+	EXPECT_EQ(error, info.status);
+	if (!owner) {
+		EXPECT_STREQ("", info.owner);
+		return;
+	}
+	EXPECT_NE(NULL, strstr(info.owner, owner))
+		TH_LOG("owner is \"%.32s\"", info.owner);
+}
+
+/*
+ * One test, because loading kvm.ko can take longer than all others together. A
+ * refused modprobe of kvm_intel leaves kvm.ko behind, which does nothing by
+ * itself: from there on it stays.
+ */
+TEST_F(kvm, one_or_the_other)
+{
+	struct vm *vm = vm_create();
+	struct vcpu *vcpu = vcpu_create_at(vm, 0, add_seven, 1);
+	struct lodge_run *page = vcpu->run;
+	int fd, cpu, i;
+
+	ASSERT_EQ(1, online_cpus(&cpu, 1));
+	ASSERT_EQ(8, guest_run_value(vcpu));
+
+	/* A VM exists: KVM is kept out ... */
+	ASSERT_NE(0, load_kvm(self->text));
+	if (!strstr(self->text, strerror(EBUSY)))
+		SKIP(return, "kvm_intel cannot be loaded: %s", self->text);
+	ASSERT_FALSE(module_loaded("kvm_intel"));
+	/* ... until the last of all that belongs to it is gone. */
+	vm_destroy(vm);
+	close(vcpu->fd);
+	ASSERT_NE(0, load_kvm(self->text));
+	ASSERT_NE(NULL, strstr(self->text, strerror(EBUSY)))
+		TH_LOG("modprobe kvm_intel: %s", self->text);
+	munmap(page, device_info()->run_size);
+	free(vcpu);
+
+	/* What has been refused keeps nobody out. */
+	expect_status(_metadata, 0, NULL);
+	fd = try_create_vm();
+	EXPECT_GE(fd, 0);
+	if (fd >= 0)
+		close(fd);
+	else
+		module_unload("kvm");
+	kill_runner(_metadata);
+	for (i = 0; i < 10; i++)
+		run_there(_metadata, cpu);
+
+	/* VMX is off on every CPU: KVM can have it. */
+	ASSERT_EQ(0, load_kvm(self->text))
+		TH_LOG("modprobe kvm_intel: %s", self->text);
+	fd = create_kvm_vm();
+	ASSERT_GE(fd, 0);
+	EXPECT_EQ(-EBUSY, try_create_vm());
+	expect_status(_metadata, EBUSY, "kvm");
+	close(fd);
+	EXPECT_EQ(-EBUSY, try_create_vm());
+	expect_status(_metadata, EBUSY, "kvm");
+
+	ASSERT_EQ(0, module_unload("kvm_intel"));
+	expect_status(_metadata, 0, NULL);
+	fd = try_create_vm();
+	EXPECT_GE(fd, 0);
+	if (fd >= 0)
+		close(fd);
 }
 
 /* ---------------------------------------------------------------------- unloading */

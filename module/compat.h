@@ -42,6 +42,13 @@
 #define lodge_syscore_unregister	unregister_syscore_ops
 #endif
 
+/* 6.1 takes NUMA hint faults in get_user_pages() by itself. */
+#ifdef HAVE_FOLL_HONOR_NUMA
+#define LODGE_FOLL_NUMA		FOLL_HONOR_NUMA_FAULT
+#else
+#define LODGE_FOLL_NUMA		0
+#endif
+
 /* 6.1 exports it, but no header declares it. */
 extern bool itlb_multihit_kvm_mitigation;
 

@@ -16,17 +16,19 @@ static_assert(sizeof(struct lodge_run) <= PAGE_SIZE);
 
 void lodge_vcpu_wake(struct lodge_vcpu *vcpu)
 {
-	int cpu;
+	int cpu, self;
 
 	rcuwait_wake_up(&vcpu->wait);
+	self = get_cpu();	/* no CPU goes offline meanwhile */
 	/*
 	 * The barrier between the request and this read; vmx_vcpu_load() has the
 	 * other. A vCPU on this very CPU is out of the guest and will look.
 	 */
 	smp_mb();
 	cpu = READ_ONCE(vcpu->cpu);
-	if (cpu >= 0 && cpu != raw_smp_processor_id())
+	if (cpu >= 0 && cpu != self && cpu_online(cpu))
 		smp_send_reschedule(cpu);
+	put_cpu();
 }
 
 void lodge_vcpu_init_reset(struct lodge_vcpu *vcpu, bool init)
@@ -85,6 +87,24 @@ void lodge_vcpu_destroy(struct lodge_vcpu *vcpu)
 	kfree(vcpu);
 }
 
+/* A new model starts from its reset state: what was set for the old may not fit. */
+static int lodge_vcpu_set_model(struct lodge_vcpu *vcpu, const struct lodge_cpuid_entry *e,
+				u32 nr)
+{
+	int ret = lodge_vcpu_load(vcpu);
+
+	if (ret)
+		return ret;
+	ret = lodge_cpuid_set(vcpu, e, nr);
+	if (!ret) {
+		lodge_cr_apply_model(vcpu);
+		lodge_vcpu_init_reset(vcpu, false);
+		vmx_vcpu_apply_model(vcpu);
+	}
+	lodge_vcpu_put(vcpu);
+	return ret;
+}
+
 static int lodge_vcpu_init_parts(struct lodge_vcpu *vcpu)
 {
 	const struct lodge_cpuid_table *cpuid = lodge_cpuid_supported();
@@ -94,30 +114,16 @@ static int lodge_vcpu_init_parts(struct lodge_vcpu *vcpu)
 	if (!vcpu->run)
 		return -ENOMEM;
 	vcpu->run->size = sizeof(*vcpu->run);
-	ret = lodge_cpuid_set(vcpu, cpuid->e, cpuid->nr);
-	if (ret)
-		return ret;
 	ret = lodge_fpu_init(vcpu);
 	if (ret)
 		return ret;
 	ret = lapic_init(vcpu);
 	if (ret)
 		return ret;
-	return vmx_vcpu_create(vcpu);
-}
-
-/* A new model starts from its reset state: what was set for the old may not fit. */
-static int lodge_vcpu_power_on(struct lodge_vcpu *vcpu)
-{
-	int ret = lodge_vcpu_load(vcpu);
-
+	ret = vmx_vcpu_create(vcpu);
 	if (ret)
 		return ret;
-	lodge_cr_apply_model(vcpu);
-	lodge_vcpu_init_reset(vcpu, false);
-	vmx_vcpu_apply_model(vcpu);
-	lodge_vcpu_put(vcpu);
-	return 0;
+	return lodge_vcpu_set_model(vcpu, cpuid->e, cpuid->nr);
 }
 
 static struct lodge_vcpu *lodge_vcpu_alloc(struct lodge_vm *vm, u32 id)
@@ -134,7 +140,7 @@ static struct lodge_vcpu *lodge_vcpu_alloc(struct lodge_vm *vm, u32 id)
 	mutex_init(&vcpu->mutex);
 	init_waitqueue_head(&vcpu->state_wait);
 	rcuwait_init(&vcpu->wait);
-	ret = lodge_vcpu_init_parts(vcpu) ?: lodge_vcpu_power_on(vcpu);
+	ret = lodge_vcpu_init_parts(vcpu);
 	if (ret) {
 		lodge_vcpu_destroy(vcpu);
 		return ERR_PTR(ret);
@@ -152,26 +158,12 @@ static long lodge_vcpu_kick(void *object, void *arg)
 
 static long lodge_vcpu_get_state(void *object, void *arg)
 {
-	struct lodge_vcpu *vcpu = object;
-	long ret = lodge_vcpu_lock_killable(vcpu);
-
-	if (ret)
-		return ret;
-	ret = lodge_state_get(vcpu, arg);
-	mutex_unlock(&vcpu->mutex);
-	return ret;
+	return lodge_state_get(object, arg);
 }
 
 static long lodge_vcpu_set_state(void *object, void *arg)
 {
-	struct lodge_vcpu *vcpu = object;
-	long ret = lodge_vcpu_lock_killable(vcpu);
-
-	if (ret)
-		return ret;
-	ret = lodge_state_set(vcpu, arg);
-	mutex_unlock(&vcpu->mutex);
-	return ret;
+	return lodge_state_set(object, arg);
 }
 
 static long lodge_vcpu_set_cpuid(void *object, void *arg)
@@ -195,9 +187,7 @@ static long lodge_vcpu_set_cpuid(void *object, void *arg)
 	ret = lodge_vcpu_lock_killable(vcpu);
 	if (ret)
 		goto out;
-	ret = vcpu->has_run ? -EBUSY : lodge_cpuid_set(vcpu, e, req->nr);
-	if (!ret)
-		ret = lodge_vcpu_power_on(vcpu);
+	ret = vcpu->has_run ? -EBUSY : lodge_vcpu_set_model(vcpu, e, req->nr);
 	mutex_unlock(&vcpu->mutex);
 out:
 	kfree(e);

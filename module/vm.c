@@ -99,10 +99,11 @@ void lodge_vm_put(struct lodge_vm *vm)
 	spin_lock(&lodge_vms_lock);
 	list_del(&vm->all);
 	spin_unlock(&lodge_vms_lock);
+	/* Memory first: until it is gone, the notifier kicks vCPUs. */
+	lodge_mem_destroy(&vm->mem);
 	for (i = 0; i < LODGE_MAX_VCPUS; i++)
 		if (vm->vcpus[i])
 			lodge_vcpu_destroy(vm->vcpus[i]);
-	lodge_mem_destroy(&vm->mem);
 	vmx_disown();
 	mutex_destroy(&vm->lock);
 	kfree(vm);

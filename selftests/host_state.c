@@ -173,6 +173,8 @@ static void endless_guest(u64 arg)
 {
 	set_nasty_tables();
 	set_nasty_registers();
+	/* So that the host's interrupts come anywhere, on an emulated CPU too. */
+	irq_on();
 	while (!READ_ONCE(stop))
 		WRITE_ONCE(guest_laps, guest_laps + 1);
 	guest_done();

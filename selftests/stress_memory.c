@@ -17,6 +17,7 @@
 
 #define PAGES		4096		/* 16 MiB */
 #define FEW_PAGES	1024
+#define KSM_PAGES	128
 #define HUGE_PAGES	(HUGE_SIZE / PAGE_SIZE)
 #define JUNK		0x6b
 
@@ -29,7 +30,7 @@ FIXTURE(stress)
 	int nr_cpus;
 	bool swap;
 	bool limit;
-	char ksm_run[16];
+	char ksm_run[16], ksm_scan[16], ksm_sleep[16];
 	char thp_enabled[64];
 };
 
@@ -53,14 +54,19 @@ FIXTURE_SETUP(stress)
 	self->nr_cpus = online_cpus(self->cpus, ARRAY_SIZE(self->cpus));
 	stress.write_every = 4;
 	read_text(KSM "run", self->ksm_run, sizeof(self->ksm_run));
+	read_text(KSM "pages_to_scan", self->ksm_scan, sizeof(self->ksm_scan));
+	read_text(KSM "sleep_millisecs", self->ksm_sleep, sizeof(self->ksm_sleep));
 	read_choice(THP "enabled", self->thp_enabled, sizeof(self->thp_enabled));
 }
 
 FIXTURE_TEARDOWN(stress)
 {
 	stress_destroy();
-	if (*self->ksm_run)
+	if (*self->ksm_run) {
+		write_text(KSM "pages_to_scan", self->ksm_scan);
+		write_text(KSM "sleep_millisecs", self->ksm_sleep);
 		write_text(KSM "run", self->ksm_run);
+	}
 	if (*self->thp_enabled)
 		write_text(THP "enabled", self->thp_enabled);
 	if (self->limit)
@@ -527,37 +533,38 @@ static long ksm_sharing(void)
 	return read_number(KSM "pages_sharing");
 }
 
+static void wait_for_merge(void)
+{
+	wait_until(ksm_sharing() > KSM_PAGES / 2);
+}
+
 TEST_F(stress, same_page_merging)
 {
-	u64 len = FEW_PAGES * PAGE_SIZE;
-	void *mem = small_memory(FEW_PAGES);
-	int i;
+	void *mem = small_memory(KSM_PAGES);
 
-	if (madvise(mem, len, MADV_MERGEABLE) || write_text(KSM "run", "1"))
+	if (madvise(mem, KSM_PAGES * PAGE_SIZE, MADV_MERGEABLE) || write_text(KSM "run", "1"))
 		SKIP(return, "no KSM");
 	write_text(KSM "pages_to_scan", "1000");
 	write_text(KSM "sleep_millisecs", "1");
-	/* Four different pages, over and over. */
+	/* Four different pages, over and over, merged while they are only read ... */
 	stress.fold = 4;
 	stress.epoch = 1;
-	stress_create(mem, FEW_PAGES, 2);
+	stress_create(mem, KSM_PAGES, 2);
 	stress_start();
-	for (i = 0; i < 2; i++) {
-		/* Merged while they are read only ... */
-		WRITE_ONCE(stress.write_every, 0);
-		stress_passes(1);
-		wait_until(ksm_sharing() > FEW_PAGES / 2);
-		/* ... broken by writing the same, and then by writing something new. */
-		WRITE_ONCE(stress.write_every, 7);
-		stress_passes(2);
-		WRITE_ONCE(stress.epoch, i + 2);
-		WRITE_ONCE(stress.write_every, 1);
-		stress_passes(2);
-	}
-	WRITE_ONCE(stress.write_every, 0);
-	wait_until(ksm_sharing() > FEW_PAGES / 2);
-	ASSERT_EQ(0, write_text(KSM "run", "2"));	/* all unmerged */
 	stress_passes(1);
+	WRITE_ONCE(stress.write_every, 0);
+	wait_for_merge();
+	/* ... broken by writing the same, and then by writing something new ... */
+	WRITE_ONCE(stress.write_every, 7);
+	stress_passes(4);
+	WRITE_ONCE(stress.epoch, 2);
+	WRITE_ONCE(stress.write_every, 1);
+	stress_passes(2);
+	WRITE_ONCE(stress.write_every, 0);
+	wait_for_merge();
+	/* ... and taken apart by the host. */
+	ASSERT_EQ(0, write_text(KSM "run", "2"));
+	stress_passes(2);
 	ASSERT_EQ(0, ksm_sharing());
 	finish();
 }

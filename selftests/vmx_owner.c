@@ -393,6 +393,7 @@ TEST_F(hotplug, vm_made_meanwhile)
 
 static void spin_laps(u64 arg)
 {
+	irq_on();
 	while (!READ_ONCE(stop))
 		WRITE_ONCE(laps, laps + 1);
 	guest_done();

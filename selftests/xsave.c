@@ -145,6 +145,8 @@ static void guest_rounds(u64 id)
 	struct guest_fp *fp = &guest_fp[id];
 
 	guest_fp_on(fp->xcr0);
+	/* So that the host's interrupts come anywhere, on an emulated CPU too. */
+	irq_on();
 	while (!READ_ONCE(stop))
 		guest_round(fp, fp->quiet ? 0 : id + 1);
 	guest_done();

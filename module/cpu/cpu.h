@@ -21,18 +21,6 @@ enum lodge_reg {
 };
 
 /**
- * struct lodge_pending_event - an event to deliver at the next VM entry
- * @info: VM-entry interruption information (SDM 3C 25.8.3); valid bit clear: none
- * @code: error code, when @info says there is one
- * @insn_len: instruction length, for software events
- */
-struct lodge_pending_event {
-	u32 info;
-	u32 code;
-	u32 insn_len;
-};
-
-/**
  * struct lodge_pending_io - the instruction that left for user space
  * @reason: LODGE_EXIT_PIO, _MMIO, _RDMSR or _WRMSR; LODGE_EXIT_NONE when there
  *	is nothing to complete

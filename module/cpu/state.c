@@ -368,7 +368,8 @@ static void bulk_set(struct lodge_vcpu *vcpu, const struct lodge_vcpu_state *st,
 
 /**
  * lodge_state_get() - LODGE_VCPU_GET_STATE
- * @vcpu: the vCPU; owner, not loaded
+ * @vcpu: the vCPU; becomes the caller's for a while, but not while user memory is
+ *	touched: who waits for the vCPU does not wait for page faults
  * @st: the caller's structure
  *
  * Context: may sleep.
@@ -381,15 +382,16 @@ int lodge_state_get(struct lodge_vcpu *vcpu, struct lodge_vcpu_state *st)
 
 	if (st->flags || st->reserved || st->groups & ~LODGE_STATE_ALL)
 		return -EINVAL;
-	ret = bulk_alloc(st, &b, false);
+	ret = bulk_alloc(st, &b, false) ?: lodge_vcpu_lock_killable(vcpu);
 	if (ret)
 		goto out;
 	ret = lodge_vcpu_load(vcpu);
-	if (ret)
-		goto out;
-	regs_get(vcpu, (struct lodge_regs *)&st->gprs, st->groups);
-	ret = bulk_get(vcpu, st, &b);
-	lodge_vcpu_put(vcpu);
+	if (!ret) {
+		regs_get(vcpu, (struct lodge_regs *)&st->gprs, st->groups);
+		ret = bulk_get(vcpu, st, &b);
+		lodge_vcpu_put(vcpu);
+	}
+	mutex_unlock(&vcpu->mutex);
 	if (!ret)
 		ret = bulk_copy_out(st, &b);
 out:
@@ -397,9 +399,25 @@ out:
 	return ret;
 }
 
+static int state_set_owned(struct lodge_vcpu *vcpu, struct lodge_vcpu_state *st,
+			   const struct lodge_bulk *b)
+{
+	const struct lodge_regs *r = (const struct lodge_regs *)&st->gprs;
+
+	st->bad_groups = regs_check(vcpu, r, st->groups);
+	if (!st->bad_groups)
+		st->bad_groups = bulk_check(vcpu, st, b);
+	if (st->bad_groups)
+		return -EINVAL;
+	regs_set(vcpu, r, st->groups);
+	bulk_set(vcpu, st, b);
+	return 0;
+}
+
 /**
  * lodge_state_set() - LODGE_VCPU_SET_STATE
- * @vcpu: the vCPU; owner, not loaded
+ * @vcpu: the vCPU; becomes the caller's for a while, but not while user memory is
+ *	touched: who waits for the vCPU does not wait for page faults
  * @st: the caller's structure
  *
  * Context: may sleep.
@@ -408,28 +426,20 @@ out:
  */
 int lodge_state_set(struct lodge_vcpu *vcpu, struct lodge_vcpu_state *st)
 {
-	struct lodge_regs *r = (struct lodge_regs *)&st->gprs;
 	struct lodge_bulk b = {};
 	int ret;
 
 	if (st->flags || st->reserved || st->groups & ~LODGE_STATE_ALL)
 		return -EINVAL;
-	ret = bulk_alloc(st, &b, true);
+	ret = bulk_alloc(st, &b, true) ?: lodge_vcpu_lock_killable(vcpu);
 	if (ret)
 		goto out;
 	ret = lodge_vcpu_load(vcpu);
-	if (ret)
-		goto out;
-	st->bad_groups = regs_check(vcpu, r, st->groups);
-	if (!st->bad_groups)
-		st->bad_groups = bulk_check(vcpu, st, &b);
-	if (st->bad_groups) {
-		ret = -EINVAL;
-	} else {
-		regs_set(vcpu, r, st->groups);
-		bulk_set(vcpu, st, &b);
+	if (!ret) {
+		ret = state_set_owned(vcpu, st, &b);
+		lodge_vcpu_put(vcpu);
 	}
-	lodge_vcpu_put(vcpu);
+	mutex_unlock(&vcpu->mutex);
 out:
 	bulk_free(&b);
 	return ret;

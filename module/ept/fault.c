@@ -19,7 +19,9 @@
 #include <linux/mm.h>
 #include <linux/pgtable.h>
 #include <linux/sched/signal.h>
+#include <linux/sizes.h>
 
+#include "../compat.h"
 #include "mem.h"
 
 /**
@@ -134,7 +136,8 @@ static int host_fault_in(struct mm_struct *mm, unsigned long hva, bool write,
 	struct page *p;
 	long ret;
 
-	ret = get_user_pages_unlocked(hva, 1, &p, FOLL_HWPOISON | (write ? FOLL_WRITE : 0));
+	ret = get_user_pages_unlocked(hva, 1, &p, FOLL_HWPOISON | LODGE_FOLL_NUMA |
+				       (write ? FOLL_WRITE : 0));
 	if (ret != 1)
 		return ret ? ret : -EFAULT;
 	page->pfn = page_to_pfn(p);
@@ -297,12 +300,14 @@ static int attempt(struct lodge_mem *mem, struct ept_fault *fault, struct ept_ca
 /* Wait until another attempt makes sense. */
 static int wait_to_retry(struct lodge_mem *mem, unsigned long hva)
 {
+	/* What was refused may have been the huge page around the address. */
+	unsigned long start = ALIGN_DOWN(hva, SZ_2M);
 	int ret;
 
 	if (fatal_signal_pending(current))
 		return -EINTR;
 	ret = wait_event_killable(mem->inval_wait, READ_ONCE(mem->dead) ||
-				  !ept_inval_covers(mem, hva, hva + 1));
+				  !ept_inval_covers(mem, start, start + SZ_2M));
 	if (ret)
 		return -EINTR;
 	return READ_ONCE(mem->dead) ? -EFAULT : 0;

@@ -189,6 +189,9 @@ int vmx_caps_negotiate(const struct vmx_cap_msrs *msrs, u64 off, struct vmx_caps
 			ret = -EOPNOTSUPP;
 		}
 	}
+	/* No choice: where there is SGX, its instructions must not reach the CPU. */
+	caps->control[VMX_WORD_PROC2] |= (msrs->word[VMX_WORD_PROC2] >> 32) & PROC2_ENCLS;
+
 	for (i = 0; i < ARRAY_SIZE(vmx_cap_must_be_there); i++) {
 		cap = &vmx_cap_must_be_there[i];
 		if (!vmx_cap_there(msrs, cap)) {

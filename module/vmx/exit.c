@@ -6,6 +6,8 @@
 #include <linux/nospec.h>
 #include <linux/sched/signal.h>
 #include <asm/apicdef.h>
+#include <asm/cpu.h>
+#include <asm/cpufeature.h>
 #include <asm/processor-flags.h>
 #include <asm/trapnr.h>
 
@@ -268,7 +270,33 @@ static int vmx_slow_dr(struct lodge_vcpu *vcpu)
 	return LODGE_NEXT_ENTER;
 }
 
+/* An exit that only user space can make something of. */
+static int vmx_slow_unhandled(struct lodge_vcpu *vcpu)
+{
+	struct lodge_exit *e = &vcpu->run->exit;
+	u32 basic = vcpu->vmx.exit_reason & VMX_EXIT_REASON_BASIC;
+
+	lodge_exit_fill(vcpu, LODGE_EXIT_UNHANDLED, 0);
+	e->unhandled.hw_reason = vcpu->vmx.exit_reason;
+	e->unhandled.qualification = vmx_vmread(VMCS_EXIT_QUALIFICATION);
+	e->unhandled.intr_info = vmx_vmread(VMCS_EXIT_INTR_INFO);
+	if (basic == VMX_EXIT_EPT_MISCONFIG || basic == VMX_EXIT_EPT_VIOLATION)
+		e->unhandled.gpa = vmx_vmread(VMCS_GUEST_PHYSICAL_ADDRESS);
+	return LODGE_NEXT_LEAVE;
+}
+
 /* -------------------------------------------------------------- exceptions, NMI */
+
+/*
+ * The host's split-lock detection raises #AC for guests that never asked for
+ * alignment checks: that one is for the host to judge.
+ */
+static bool vmx_guest_wants_ac(struct lodge_vcpu *vcpu)
+{
+	return !boot_cpu_has(X86_FEATURE_SPLIT_LOCK_DETECT) ||
+	       (lodge_cpl(vcpu) == 3 && lodge_cr0_read(vcpu) & X86_CR0_AM &&
+		lodge_rflags_read(vcpu) & X86_EFLAGS_AC);
+}
 
 /*
  * NMIs and machine checks went to the host right after the exit. #DB does not
@@ -283,6 +311,9 @@ static int vmx_slow_exception(struct lodge_vcpu *vcpu)
 	if ((info & VMX_INTR_TYPE) == LODGE_EVENT_NMI << VMX_INTR_TYPE_SHIFT ||
 	    vector == X86_TRAP_MC)
 		return LODGE_NEXT_ENTER;
+	if (vector == X86_TRAP_AC && !vmx_guest_wants_ac(vcpu))
+		return handle_guest_split_lock(lodge_rip_read(vcpu)) ? LODGE_NEXT_ENTER :
+								       vmx_slow_unhandled(vcpu);
 	if (vector == X86_TRAP_DB &&
 	    (info & VMX_INTR_TYPE) == LODGE_EVENT_EXCEPTION << VMX_INTR_TYPE_SHIFT) {
 		vcpu->dr6 |= vcpu->vmx.exit_qual & (DR6_TRAPS | DR6_BD | DR6_BS);
@@ -295,21 +326,6 @@ static int vmx_slow_exception(struct lodge_vcpu *vcpu)
 		code = vmx_vmread(VMCS_EXIT_INTR_CODE);
 	vmx_reflect_exception(vcpu, info, code);
 	return LODGE_NEXT_ENTER;
-}
-
-/* An exit that only user space can make something of. */
-static int vmx_slow_unhandled(struct lodge_vcpu *vcpu)
-{
-	struct lodge_exit *e = &vcpu->run->exit;
-	u32 basic = vcpu->vmx.exit_reason & VMX_EXIT_REASON_BASIC;
-
-	lodge_exit_fill(vcpu, LODGE_EXIT_UNHANDLED, 0);
-	e->unhandled.hw_reason = vcpu->vmx.exit_reason;
-	e->unhandled.qualification = vmx_vmread(VMCS_EXIT_QUALIFICATION);
-	e->unhandled.intr_info = vmx_vmread(VMCS_EXIT_INTR_INFO);
-	if (basic == VMX_EXIT_EPT_MISCONFIG || basic == VMX_EXIT_EPT_VIOLATION)
-		e->unhandled.gpa = vmx_vmread(VMCS_GUEST_PHYSICAL_ADDRESS);
-	return LODGE_NEXT_LEAVE;
 }
 
 /* ---------------------------------------------------------- memory, I/O ports */

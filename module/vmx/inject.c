@@ -125,7 +125,7 @@ static void vmx_undo_iret(struct lodge_vcpu *vcpu)
 
 	if (reason == VMX_EXIT_EXCEPTION_NMI)
 		bits = vcpu->vmx.intr_info;
-	else if (reason == VMX_EXIT_EPT_VIOLATION)
+	else if (reason == VMX_EXIT_EPT_VIOLATION || reason == VMX_EXIT_NOTIFY)
 		bits = vmx_vmread(VMCS_EXIT_QUALIFICATION);
 	BUILD_BUG_ON(VMX_EPT_NMI_UNBLOCKED != VMX_INTR_NMI_UNBLOCKED);
 	if (bits & VMX_INTR_NMI_UNBLOCKED)
@@ -172,7 +172,23 @@ static void vmx_write_event(struct lodge_vcpu *vcpu, u32 info, u32 code, u32 len
 	if (len)
 		vmcs_write(VMCS_ENTRY_INSN_LEN, len);
 	vmcs_write(VMCS_ENTRY_INTR_INFO, info);
+	vcpu->vmx.injected = (struct lodge_pending_event) {
+		.info = info, .code = code, .insn_len = len,
+	};
 	vcpu->stats.injected++;
+}
+
+/**
+ * vmx_take_back_event() - keep an event whose entry was refused
+ * @vcpu: the vCPU; loaded
+ */
+void vmx_take_back_event(struct lodge_vcpu *vcpu)
+{
+	if (!(vcpu->vmx.injected.info & VMX_INTR_VALID))
+		return;
+	vcpu->event = vcpu->vmx.injected;
+	vcpu->vmx.injected.info = 0;
+	vmcs_write(VMCS_ENTRY_INTR_INFO, 0);
 }
 
 /* Exit as soon as the guest can take what waits. */
@@ -220,8 +236,10 @@ void vmx_inject(struct lodge_vcpu *vcpu)
 	bool busy = e->info & VMX_INTR_VALID;
 	int vector = lapic_next_vector(vcpu);
 	u32 shadow;
+	bool sti;
 
 	vcpu->vmx.recheck = false;
+	vcpu->vmx.injected.info = 0;
 	shadow = vmx_vmread(VMCS_GUEST_INTERRUPTIBILITY);
 	if (unlikely(shadow & VMX_SHADOWS))
 		vmx_fix_pending_debug(vcpu, shadow);
@@ -240,7 +258,13 @@ void vmx_inject(struct lodge_vcpu *vcpu)
 		vmx_write_event(vcpu, vector | EVENT(LODGE_EVENT_INTERRUPT) | VMX_INTR_VALID, 0, 0);
 		vector = lapic_next_vector(vcpu);
 	}
-	vmx_set_windows(&vcpu->vmx, vector >= 0, vcpu->nmis_queued);
+	/*
+	 * A CPU may or may not hold back the NMI window under the shadow of STI (SDM
+	 * 3C 26.2): one that does not would exit for ever. The interrupt window
+	 * opens right behind it, since STI has set IF.
+	 */
+	sti = vcpu->nmis_queued && shadow & VMX_SHADOW_STI;
+	vmx_set_windows(&vcpu->vmx, vector >= 0 || sti, vcpu->nmis_queued && !sti);
 }
 
 /**
@@ -369,6 +393,7 @@ void vmx_events_set(struct lodge_vcpu *vcpu, const struct lodge_events *in)
 		state |= VMX_BLOCKED_NMI;
 	vmcs_write(VMCS_GUEST_INTERRUPTIBILITY, state);
 	vmcs_write(VMCS_GUEST_PENDING_DBG, in->pending_dbg);
+	vmcs_write(VMCS_ENTRY_INTR_INFO, 0);	/* of an entry that was refused */
 	atomic_set(&vcpu->nmis_sent, 0);
 	vcpu->nmis_queued = !!(in->flags & LODGE_EV_NMI_PENDING) +
 			    !!(in->flags & LODGE_EV_NMI_QUEUED);

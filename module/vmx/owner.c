@@ -66,8 +66,8 @@ static void vmx_cpu_off(struct vmx_cpu *c)
 		return;
 	vmx_cpu_clear_active(c);
 	vmx_host_msrs_restore();
-	c->on = false;
 	vmx_vmxoff();
+	c->on = false;
 	cr4_clear_bits(X86_CR4_VMXE);
 	intel_pt_handle_vmx(0);
 }
@@ -157,7 +157,8 @@ static void vmx_emergency(void)
 	struct vmx_cpu *c = this_cpu_ptr(&vmx_cpu);
 	struct vmx_vcpu *v;
 
-	if (!c->on)
+	/* The hardware says it; ->on may be about to be written. */
+	if (!(__read_cr4() & X86_CR4_VMXE))
 		return;
 	list_for_each_entry(v, &c->active, link)
 		vmx_vmclear(__pa(v->vmcs));
@@ -241,6 +242,22 @@ int vmx_owner_status(char *name, size_t len)
 	return owner ? -EBUSY : 0;
 }
 
+static void vmx_watch_start(void)
+{
+	preempt_notifier_inc();
+	cpu_emergency_register_virt_callback(vmx_emergency);
+	lodge_syscore_register(&vmx_syscore);
+	register_reboot_notifier(&vmx_reboot_notifier);
+}
+
+static void vmx_watch_stop(void)
+{
+	unregister_reboot_notifier(&vmx_reboot_notifier);
+	lodge_syscore_unregister(&vmx_syscore);
+	cpu_emergency_unregister_virt_callback(vmx_emergency);
+	preempt_notifier_dec();
+}
+
 /* Hotplug slot and VMXON on every CPU there is; none left half way. */
 static int vmx_take_cpus(void)
 {
@@ -251,10 +268,13 @@ static int vmx_take_cpus(void)
 	ret = vmx_slot_take();
 	if (ret)
 		goto out;
+	/* Whatever may stop the machine knows of it before the first VMXON. */
+	vmx_watch_start();
 	on_each_cpu(vmx_cpu_on_ipi, &error, 1);
 	ret = atomic_read(&error);
 	if (ret) {
 		on_each_cpu(vmx_cpu_off_ipi, NULL, 1);
+		vmx_watch_stop();
 		vmx_slot_give();
 	}
 out:
@@ -266,6 +286,7 @@ static void vmx_give_cpus(void)
 {
 	cpus_read_lock();
 	on_each_cpu(vmx_cpu_off_ipi, NULL, 1);
+	vmx_watch_stop();
 	vmx_slot_give();
 	cpus_read_unlock();
 }
@@ -279,24 +300,14 @@ static int vmx_take(void)
 	if (ret)
 		return ret;
 	ret = vmx_take_cpus();
-	if (ret) {
+	if (ret)
 		unregister_module_notifier(&vmx_module_notifier);
-		return ret;
-	}
-	cpu_emergency_register_virt_callback(vmx_emergency);
-	preempt_notifier_inc();
-	lodge_syscore_register(&vmx_syscore);
-	register_reboot_notifier(&vmx_reboot_notifier);
-	return 0;
+	return ret;
 }
 
 static void vmx_give(void)
 {
-	unregister_reboot_notifier(&vmx_reboot_notifier);
-	lodge_syscore_unregister(&vmx_syscore);
 	vmx_give_cpus();
-	preempt_notifier_dec();
-	cpu_emergency_unregister_virt_callback(vmx_emergency);
 	unregister_module_notifier(&vmx_module_notifier);
 }
 

@@ -182,7 +182,12 @@ void lodge_skip(struct lodge_vcpu *vcpu, u32 len)
 		vmcs_write(VMCS_GUEST_INTERRUPTIBILITY, shadow & ~VMX_SHADOWS);
 		vcpu->vmx.recheck = true;
 	}
-	if (unlikely(lodge_rflags_read(vcpu) & X86_EFLAGS_TF)) {
+	if (likely(!(lodge_rflags_read(vcpu) & (X86_EFLAGS_TF | X86_EFLAGS_RF))))
+		return;
+	/* RF holds for one instruction (SDM 3B 18.3.1.1), and this was it. */
+	lodge_rflags_write(vcpu, lodge_rflags_read(vcpu) & ~(u64)X86_EFLAGS_RF);
+	if (lodge_rflags_read(vcpu) & X86_EFLAGS_TF &&
+	    !(vmx_vmread(VMCS_GUEST_DEBUGCTL) & DEBUGCTLMSR_BTF)) {
 		vcpu->dr6 |= DR6_BS;
 		lodge_inject_exception(vcpu, X86_TRAP_DB, false, 0);
 	}

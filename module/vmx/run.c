@@ -259,8 +259,8 @@ static unsigned long vmx_stint(struct lodge_vcpu *vcpu)
 	do {
 		if (v->recheck)
 			vmx_inject(vcpu);
-		vmx_mitigate_entry(v);
 		trace_lodge_entry(vcpu);
+		vmx_mitigate_entry(v);
 		start = rdtsc();
 		if (unlikely(vmx_enter_exit(vcpu, spec | (unsigned long)v->launched)))
 			return 1;

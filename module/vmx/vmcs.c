@@ -229,6 +229,8 @@ static void vmx_vmcs_fill_controls(struct lodge_vcpu *vcpu)
 	vmcs_write(VMCS_ENTRY_CONTROLS, vmx_caps.control[VMX_WORD_ENTRY]);
 	if (proc2 & PROC2_XSAVES)
 		vmcs_write(VMCS_XSS_EXIT_BITMAP, 0);
+	if (proc2 & PROC2_ENCLS)
+		vmcs_write(VMCS_ENCLS_BITMAP, ~0ull);
 	if (proc2 & PROC2_NOTIFY)
 		vmcs_write(VMCS_NOTIFY_WINDOW, 0);
 
@@ -304,7 +306,11 @@ int vmx_vcpu_create(struct lodge_vcpu *vcpu)
 		return -ENOMEM;
 	memset(v->msr_bitmap, 0xff, PAGE_SIZE);
 	*(u32 *)v->vmcs = vmx_caps.revision;
-	vmx_vmclear(__pa(v->vmcs));
+	preempt_disable();
+	ret = this_cpu_read(vmx_cpu.on) && vmx_vmclear(__pa(v->vmcs)) ? 0 : -EIO;
+	preempt_enable();
+	if (ret)
+		return ret;
 
 	ret = lodge_vcpu_load(vcpu);
 	if (ret)
@@ -376,6 +382,7 @@ void vmx_vcpu_reset(struct lodge_vcpu *vcpu, bool init)
 	vmcs_write(VMCS_GUEST_INTERRUPTIBILITY, 0);
 	vmcs_write(VMCS_GUEST_ACTIVITY, 0);
 	vmcs_write(VMCS_GUEST_PENDING_DBG, 0);
+	vmcs_write(VMCS_ENTRY_INTR_INFO, 0);
 	vmcs_write(VMCS_GUEST_DR7, vcpu->dr7);
 	if (!init) {
 		vmcs_write(VMCS_GUEST_SYSENTER_CS, 0);

@@ -33,6 +33,12 @@ static int __init vmx_check_cpu(void)
 			pr_err("this CPU has no VT-x\n");
 		return -EOPNOTSUPP;
 	}
+#ifdef X86_FEATURE_FRED
+	if (cpu_feature_enabled(X86_FEATURE_FRED)) {
+		pr_err("FRED event delivery is on, which lodge cannot hand NMIs to; boot with fred=off\n");
+		return -EOPNOTSUPP;
+	}
+#endif
 	if (!boot_cpu_has(X86_FEATURE_MSR_IA32_FEAT_CTL)) {
 		pr_err("the firmware has left VT-x unusable (IA32_FEATURE_CONTROL)\n");
 		return -EOPNOTSUPP;

@@ -17,6 +17,7 @@ void vmx_handle_nmi(void);
 /* inject.c */
 void vmx_inject(struct lodge_vcpu *vcpu);
 void vmx_take_lost_event(struct lodge_vcpu *vcpu);
+void vmx_take_back_event(struct lodge_vcpu *vcpu);
 void vmx_reflect_exception(struct lodge_vcpu *vcpu, u32 info, u32 code);
 
 /* mitigate.c */

@@ -9,6 +9,18 @@
 #include "../types.h"
 
 /**
+ * struct lodge_pending_event - an event to deliver at the next VM entry
+ * @info: VM-entry interruption information (SDM 3C 25.8.3); valid bit clear: none
+ * @code: error code, when @info says there is one
+ * @insn_len: instruction length, for software events
+ */
+struct lodge_pending_event {
+	u32 info;
+	u32 code;
+	u32 insn_len;
+};
+
+/**
  * struct vmx_entry - what entry.S needs besides the registers
  * @host_rsp: HOST_RSP as the VMCS has it
  * @spec_guest: SPEC_CTRL to load at entry
@@ -64,6 +76,7 @@ struct vmx_host {
  * @handled: a fast handler has dealt with the last exit
  * @recheck: an event may wait for delivery: look before the next entry
  * @flush_l1d: the host has touched more than this vCPU since the last entry
+ * @injected: what the last look put into the VMCS, in case the entry is refused
  * @cached: VMX_CACHED_*
  * @rip: cached
  * @rflags: cached
@@ -90,6 +103,7 @@ struct vmx_vcpu {
 	bool handled;
 	bool recheck;
 	bool flush_l1d;
+	struct lodge_pending_event injected;
 	u32 cached;
 	u64 rip;
 	u64 rflags;

@@ -299,11 +299,13 @@ int vmx_entry_failed(struct lodge_vcpu *vcpu, bool vmfail)
 		e->fail.hw_reason = vcpu->vmx.exit_reason;
 		e->fail.qualification = vmx_vmread(VMCS_EXIT_QUALIFICATION);
 		vmx_explain_guest(vcpu, e);
+		vmx_take_back_event(vcpu);
 		return LODGE_NEXT_LEAVE;
 	}
 	error = vmx_vmread(VMCS_INSN_ERROR);
 	if (!error)
 		return -EIO;	/* #UD: reboot or hotplug took VMX away */
+	vmx_take_back_event(vcpu);
 	e->fail.insn_error = error;
 	strscpy(e->fail.text,
 		error < ARRAY_SIZE(vmx_insn_errors) && vmx_insn_errors[error] ?

@@ -9,18 +9,18 @@
  * no software wants and which would make a new leaf appear by accident.
  */
 #include <linux/align.h>
+#include <linux/cpufeature.h>
 #include <linux/errno.h>
 #include <linux/kernel.h>
 #include <linux/math64.h>
 #include <linux/minmax.h>
+#include <linux/processor.h>
 #include <linux/slab.h>
 #include <linux/sort.h>
 #include <linux/string.h>
-#include <asm/cpufeature.h>
 #include <asm/fpu/types.h>
 #include <asm/fpu/xcr.h>
 #include <asm/processor-flags.h>
-#include <asm/processor.h>
 #include <asm/tsc.h>
 
 #include "../lodge.h"

@@ -4,8 +4,8 @@
  * it reaches the hardware, and what else has to follow. SDM 3A 2.5, 4.1, 9.8.
  */
 #include <linux/bits.h>
+#include <linux/cpufeature.h>
 #include <linux/errno.h>
-#include <asm/cpufeature.h>
 #include <asm/fpu/types.h>
 #include <asm/msr-index.h>
 #include <asm/processor-flags.h>

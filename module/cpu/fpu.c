@@ -6,9 +6,9 @@
  * Everything here works on memory: the state must not be in the registers.
  * PKRU is apart, in vcpu->pkru: the kernel keeps it out of the swap.
  */
+#include <linux/cpufeature.h>
 #include <linux/errno.h>
 #include <linux/string.h>
-#include <asm/cpufeature.h>
 #include <asm/fpu/api.h>
 #include <asm/fpu/types.h>
 #include <asm/fpu/xstate.h>

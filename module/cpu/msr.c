@@ -8,13 +8,13 @@
 #include <linux/bitmap.h>
 #include <linux/bits.h>
 #include <linux/align.h>
+#include <linux/cpufeature.h>
 #include <linux/kernel.h>
 #include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/nospec.h>
 #include <linux/stddef.h>
 #include <linux/string.h>
-#include <asm/cpufeature.h>
 #include <asm/kvm_para.h>
 #include <asm/msr.h>
 #include <asm/pvclock-abi.h>

@@ -8,12 +8,12 @@
  * disagree. Where it is not, each update takes a base from CLOCK_MONOTONIC_RAW,
  * and the guest, not seeing the stable bit, keeps time monotonic by itself.
  */
+#include <linux/cpufeature.h>
 #include <linux/errno.h>
 #include <linux/irqflags.h>
 #include <linux/ktime.h>
 #include <linux/math64.h>
 #include <linux/overflow.h>
-#include <asm/cpufeature.h>
 #include <asm/pvclock.h>
 #include <asm/tsc.h>
 
@@ -302,7 +302,8 @@ int kvmclock_system_write(struct lodge_vcpu *vcpu, u64 value)
 {
 	u64 gpa = value & ~SYSTEM_ENABLE;
 
-	if (value & SYSTEM_ENABLE && !kvmclock_address_ok(gpa, sizeof(struct pvclock_vcpu_time_info)))
+	if (value & SYSTEM_ENABLE &&
+	    !kvmclock_address_ok(gpa, sizeof(struct pvclock_vcpu_time_info)))
 		return -EINVAL;
 	vcpu->clock.system_msr = value;
 	set_bit(LODGE_REQ_CLOCK, &vcpu->requests);

@@ -4,10 +4,10 @@
  * caller may ask for, what the guest is answered.
  */
 #include <kunit/test.h>
+#include <linux/cpufeature.h>
 #include <linux/errno.h>
 #include <linux/slab.h>
 #include <linux/string.h>
-#include <asm/cpufeature.h>
 #include <asm/fpu/types.h>
 #include <asm/processor-flags.h>
 

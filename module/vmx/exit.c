@@ -3,11 +3,11 @@
  * What is done about each VM exit: one table, by basic exit reason, and the
  * handlers it names. SDM 3C chapter 28, 3D appendix C.
  */
+#include <linux/cpufeature.h>
 #include <linux/nospec.h>
 #include <linux/sched/signal.h>
 #include <asm/apicdef.h>
 #include <asm/cpu.h>
-#include <asm/cpufeature.h>
 #include <asm/processor-flags.h>
 #include <asm/trapnr.h>
 

@@ -4,14 +4,14 @@
  * while a vCPU is loaded (segments, KERNEL_GS_BASE), and the system-call MSRs,
  * which change hands only when the CPU goes back to user mode.
  */
+#include <linux/cpufeature.h>
 #include <linux/kernel.h>
+#include <linux/mmu_context.h>
 #include <linux/percpu.h>
 #include <linux/sched.h>
 #include <linux/user-return-notifier.h>
 #include <asm/cpu_entry_area.h>
-#include <asm/cpufeature.h>
 #include <asm/desc.h>
-#include <asm/mmu_context.h>
 #include <asm/msr.h>
 #include <asm/segment.h>
 #include <asm/tlbflush.h>

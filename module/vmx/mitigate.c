@@ -6,13 +6,13 @@
  * are in entry.S; see Documentation/admin-guide/hw-vuln in the kernel.
  */
 #include <linux/cpu.h>
+#include <linux/cpufeature.h>
 #include <linux/gfp.h>
 #include <linux/hardirq.h>
 #include <linux/jump_label.h>
-#include <asm/cpufeature.h>
+#include <linux/processor.h>
 #include <asm/msr.h>
 #include <asm/nospec-branch.h>
-#include <asm/processor.h>
 #include <asm/spec-ctrl.h>
 #include <asm/vmx.h>
 

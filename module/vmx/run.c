@@ -6,6 +6,7 @@
  */
 #include <linux/context_tracking.h>
 #include <linux/ftrace.h>
+#include <linux/mmu_context.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/vtime.h>
@@ -13,7 +14,6 @@
 #include <asm/fpu/api.h>
 #include <asm/fpu/xcr.h>
 #include <asm/mce.h>
-#include <asm/mmu_context.h>
 #include <asm/pkru.h>
 #include <asm/special_insns.h>
 #include <asm/trapnr.h>

@@ -2,10 +2,10 @@
 /* vmx/ at load and unload: is this CPU good enough, and for what? */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/cpufeature.h>
 #include <linux/kernel.h>
 #include <linux/module.h>
 #include <asm/cpu_device_id.h>
-#include <asm/cpufeature.h>
 #include <asm/intel-family.h>
 #include <asm/tsc.h>
 

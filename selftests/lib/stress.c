@@ -124,10 +124,8 @@ static void stress_guest_first(u64 id)
 	u64 page;
 
 	irq_on();
-	for (page = id; page < stress.pages; page += stress.nr_vcpus) {
-		verify_page(page, PAGE_ZERO);
+	for (page = id; page < stress.pages; page += stress.nr_vcpus)
 		write_page(page, PAGE_ZERO);
-	}
 	stress_guest(id);
 }
 

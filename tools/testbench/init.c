@@ -156,7 +156,10 @@ static char *read_file(const char *path, size_t *len)
 
 	if (fd < 0)
 		return NULL;
-	if (fstat(fd, &st) || !(text = calloc(1, st.st_size + 1)))
+	if (fstat(fd, &st))
+		fail(path);
+	text = calloc(1, st.st_size + 1);
+	if (!text)
 		fail(path);
 	n = read(fd, text, st.st_size);
 	if (n < 0)

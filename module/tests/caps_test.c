@@ -70,6 +70,16 @@ static const struct cap_row optional[] = {
 	{ VMX_WORD_EPT_VPID, 21, "ept_ad", LODGE_FEATURE_EPT_AD },
 };
 
+/* Needed, but not from the start: windows open, guests enter long mode. */
+static const struct cap_row must_be_there[] = {
+	{ VMX_WORD_PROC, 2, "interrupt-window exiting" },
+	{ VMX_WORD_PROC, 22, "NMI-window exiting" },
+	{ VMX_WORD_ENTRY, 9, "64-bit guests" },
+};
+
+/* Used where there is one, and not to be switched off: ENCLS exiting. */
+static const struct cap_row always = { VMX_WORD_PROC2, 15, "encls" };
+
 static const struct cap_row must_be_off[] = {
 	{ VMX_WORD_PROC, 9, "INVLPG exiting off" },
 	{ VMX_WORD_PROC, 15, "CR3-load exiting off" },
@@ -133,7 +143,7 @@ static bool is_used(const struct vmx_caps *caps, const struct cap_row *row)
 /* What @word is when all is there: the rows' bits, and no other. */
 static u64 rows_of(enum vmx_cap_word word, u64 features)
 {
-	u64 bits = 0;
+	u64 bits = word == always.word ? BIT_ULL(always.bit) : 0;
 	u32 i;
 
 	for (i = 0; i < ARRAY_SIZE(required); i++)
@@ -169,25 +179,29 @@ static void caps_all_there(struct kunit *test)
 	expect_words(test, &caps, ALL_OPTIONAL);
 }
 
-static void caps_required(struct kunit *test)
+static void expect_required(struct kunit *test, const struct cap_row *row)
 {
+	struct missing missing = {};
 	struct vmx_cap_msrs msrs;
 	struct vmx_caps caps;
+
+	big_cpu(&msrs);
+	take_away(&msrs, row);
+	KUNIT_EXPECT_EQ_MSG(test, vmx_caps_negotiate(&msrs, 0, &caps, note_missing, &missing),
+			    -EOPNOTSUPP, "%s", row->name);
+	KUNIT_EXPECT_EQ_MSG(test, missing.nr, 1u, "%s", row->name);
+	KUNIT_EXPECT_TRUE_MSG(test, is_missing(&missing, row->name), "%s", row->name);
+	KUNIT_EXPECT_FALSE_MSG(test, is_used(&caps, row), "%s", row->name);
+}
+
+static void caps_required(struct kunit *test)
+{
 	u32 i;
 
-	for (i = 0; i < ARRAY_SIZE(required); i++) {
-		const struct cap_row *row = &required[i];
-		struct missing missing = {};
-
-		big_cpu(&msrs);
-		take_away(&msrs, row);
-		KUNIT_EXPECT_EQ_MSG(test,
-				    vmx_caps_negotiate(&msrs, 0, &caps, note_missing, &missing),
-				    -EOPNOTSUPP, "%s", row->name);
-		KUNIT_EXPECT_EQ_MSG(test, missing.nr, 1u, "%s", row->name);
-		KUNIT_EXPECT_TRUE_MSG(test, is_missing(&missing, row->name), "%s", row->name);
-		KUNIT_EXPECT_FALSE_MSG(test, is_used(&caps, row), "%s", row->name);
-	}
+	for (i = 0; i < ARRAY_SIZE(required); i++)
+		expect_required(test, &required[i]);
+	for (i = 0; i < ARRAY_SIZE(must_be_there); i++)
+		expect_required(test, &must_be_there[i]);
 }
 
 /* A refusal names everything at once, and a CPU with nothing is no accident. */
@@ -200,7 +214,8 @@ static void caps_nothing_there(struct kunit *test)
 
 	KUNIT_EXPECT_EQ(test, vmx_caps_negotiate(&msrs, 0, &caps, note_missing, &missing),
 			-EOPNOTSUPP);
-	KUNIT_EXPECT_EQ(test, missing.nr, (u32)ARRAY_SIZE(required));
+	KUNIT_EXPECT_EQ(test, missing.nr,
+			(u32)(ARRAY_SIZE(required) + ARRAY_SIZE(must_be_there)));
 	for (i = 0; i < ARRAY_SIZE(required); i++)
 		KUNIT_EXPECT_TRUE_MSG(test, is_missing(&missing, required[i].name), "%s",
 				      required[i].name);

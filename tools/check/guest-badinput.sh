@@ -102,15 +102,6 @@ ends "a guest whose kernel panics" 130 25 $kernel --initrd /guest/initrd --mem 2
 	--append "console=ttyS0 quiet panic=0 rdinit=/nowhere root=/dev/none"
 grep -q 'Kernel panic' out || echo "@not ok a guest whose kernel panics: it did not"
 
-# A reboot of the guest starts it again.
-ends "a guest that reboots" 130 45 $kernel --initrd /guest/initrd --mem 256M \
-	--append "console=ttyS0 quiet run=\"reboot -f\""
-if [ "$(grep -c 'guest: begin' out)" -ge 2 ]; then
-	echo "@ok and starts again"
-else
-	echo "@not ok it did not start again"
-fi
-
 # SIGKILL ends it at any time, and leaves nothing that keeps the module busy.
 lodge run --kernel $kernel --initrd /guest/initrd --mem 256M \
 	--append "console=ttyS0 quiet" </dev/null >out 2>&1 &

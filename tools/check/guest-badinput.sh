@@ -102,6 +102,12 @@ ends "a guest whose kernel panics" 130 25 $kernel --initrd /guest/initrd --mem 2
 	--append "console=ttyS0 quiet panic=0 rdinit=/nowhere root=/dev/none"
 grep -q 'Kernel panic' out || echo "@not ok a guest whose kernel panics: it did not"
 
+# Until SIGINT it starts again and again: what is told once per start is there twice.
+ends "a guest that reboots" 130 45 $kernel --initrd /guest/initrd --mem 128M \
+	--append 'console=ttyS0 quiet run="reboot -f"'
+starts=$(grep -c 'guest: begin' out)
+[ "$starts" -ge 2 ] || echo "@not ok a guest that reboots: started $starts times"
+
 # SIGKILL ends it at any time, and leaves nothing that keeps the module busy.
 lodge run --kernel $kernel --initrd /guest/initrd --mem 256M \
 	--append "console=ttyS0 quiet" </dev/null >out 2>&1 &

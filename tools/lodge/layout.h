@@ -23,6 +23,7 @@
 #define RESERVED_ADDR		0x9fc00ULL
 #define ACPI_ADDR		0xe0000ULL
 #define ACPI_MAX		(64 * KIB)
+#define RESET_VECTOR_ADDR	0xffff0ULL	/* real mode's f000:fff0; 16 bytes */
 
 /* Memory-mapped devices. */
 #define IOAPIC_ADDR		0xfec00000ULL

@@ -111,6 +111,7 @@ static int load(struct machine *m)
 		return complain("cannot read a vCPU's registers: %s", strerror(errno));
 	if (acpi_build(&m->ram, m->nr_vcpus, &boot.rsdp) || boot_load(&boot, &state))
 		return -1;
+	power_install_reset_vector(&m->ram);
 	return vcpu_set_state(m->vcpu[0].fd, &state, ENTRY_GROUPS);
 }
 

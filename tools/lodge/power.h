@@ -6,6 +6,7 @@
 #define LODGE_POWER_H
 
 #include "bus.h"
+#include "ram.h"
 
 /**
  * struct power - the device
@@ -20,5 +21,11 @@ struct power {
 };
 
 extern const struct bus_ops power_ops;
+
+/**
+ * power_install_reset_vector - put code that restarts the guest where a BIOS begins
+ * @ram: the guest's memory
+ */
+void power_install_reset_vector(const struct ram *ram);
 
 #endif /* LODGE_POWER_H */

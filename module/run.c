@@ -384,7 +384,8 @@ static long lodge_run_owned(struct lodge_vcpu *vcpu)
  * Context: may sleep; the calling thread is the vCPU's while it lasts.
  * Return: 0 with the page's exit filled; -EINTR kicked or signalled, filled as
  * well; -EBUSY another thread is in RUN; -EPERM the caller's memory is not the
- * VM's; -EINVAL bad inputs; -EIO no VMX on this CPU.
+ * VM's; -EINVAL bad inputs; -EFAULT a completed MOVS has nowhere to put its
+ * data, and waits at it; -EIO no VMX on this CPU.
  */
 long lodge_vcpu_run(struct lodge_vcpu *vcpu)
 {

@@ -520,7 +520,7 @@ static const struct {
 	{ 0x80000001, 0, CPUID_EDX, F(RDTSCP), LODGE_FEATURE_RDTSCP },
 };
 
-/* Where each enum lodge_guest_feature is. LA57, PKS and CET are never offered. */
+/* Where each enum lodge_guest_feature is. */
 static const struct {
 	u32 leaf;
 	u32 subleaf;
@@ -531,8 +531,6 @@ static const struct {
 	[GF_TSC_DEADLINE]	= { 1, 0, CPUID_ECX, F(TSC_DEADLINE_TIMER) },
 	[GF_PCID]		= { 1, 0, CPUID_ECX, F(PCID) },
 	[GF_XSAVE]		= { 1, 0, CPUID_ECX, F(XSAVE) },
-	[GF_AVX]		= { 1, 0, CPUID_ECX, F(AVX) },
-	[GF_HYPERVISOR]		= { 1, 0, CPUID_ECX, F(HYPERVISOR) },
 	[GF_VME]		= { 1, 0, CPUID_EDX, F(VME) },
 	[GF_DE]			= { 1, 0, CPUID_EDX, F(DE) },
 	[GF_PSE]		= { 1, 0, CPUID_EDX, F(PSE) },
@@ -551,10 +549,7 @@ static const struct {
 	[GF_SMAP]		= { 7, 0, CPUID_EBX, F(SMAP) },
 	[GF_UMIP]		= { 7, 0, CPUID_ECX, F(UMIP) },
 	[GF_PKU]		= { 7, 0, CPUID_ECX, F(PKU) },
-	[GF_LA57]		= { 7, 0, CPUID_ECX, F(LA57) },
 	[GF_RDPID]		= { 7, 0, CPUID_ECX, F(RDPID) },
-	[GF_CET]		= { 7, 0, CPUID_ECX, BIT(7) },
-	[GF_PKS]		= { 7, 0, CPUID_ECX, BIT(31) },
 	[GF_SPEC_CTRL]		= { 7, 0, CPUID_EDX, F(SPEC_CTRL) },
 	[GF_STIBP]		= { 7, 0, CPUID_EDX, F(INTEL_STIBP) },
 	[GF_FLUSH_L1D]		= { 7, 0, CPUID_EDX, F(FLUSH_L1D) },

@@ -213,8 +213,10 @@ void lodge_vmclock_get(struct lodge_vm *vm, struct lodge_clock *out)
 
 /**
  * lodge_vmclock_set() - set guest time
- * @vm: the VM; its lock is held. Paused, if no vCPU shall see another go first
+ * @vm: the VM. Paused, if no vCPU shall see another go first
  * @in: guest time, and the host time it was right at, or 0
+ *
+ * Context: any but NMI; of two at once the last one counts.
  */
 void lodge_vmclock_set(struct lodge_vm *vm, const struct lodge_clock *in)
 {

@@ -210,7 +210,7 @@ static int vmx_cr_write(struct lodge_vcpu *vcpu, int cr, u64 value)
 	}
 }
 
-/* SDM 3C table 28-3. CR3 accesses do not exit; CLTS neither, TS is the guest's. */
+/* SDM 3C table 28-3. CR3 accesses do not exit; CLTS neither: TS is the guest's own. */
 static int vmx_slow_cr(struct lodge_vcpu *vcpu)
 {
 	u64 qual = vcpu->vmx.exit_qual;
@@ -223,9 +223,6 @@ static int vmx_slow_cr(struct lodge_vcpu *vcpu)
 		break;
 	case 1:		/* MOV from CR8 */
 		lodge_reg_write(vcpu, reg, lapic_cr8_read(vcpu));
-		break;
-	case 2:		/* CLTS */
-		ret = lodge_cr0_write(vcpu, lodge_cr0_read(vcpu) & ~X86_CR0_TS);
 		break;
 	case 3:		/* LMSW can set PE but not clear it */
 		ret = lodge_cr0_write(vcpu, (lodge_cr0_read(vcpu) & ~0xeull) |
@@ -478,10 +475,7 @@ static const struct vmx_exit_handler vmx_exit_handlers[NR_VMX_EXITS] = {
 	[VMX_EXIT_INVVPID] = FAST("INVVPID", vmx_fast_ud),
 	[VMX_EXIT_WBINVD] = FAST("WBINVD", vmx_fast_cache),
 	[VMX_EXIT_XSETBV] = SLOW("XSETBV", vmx_slow_xsetbv),
-	[VMX_EXIT_VMFUNC] = FAST("VMFUNC", vmx_fast_ud),
 	[VMX_EXIT_ENCLS] = FAST("ENCLS", vmx_fast_ud),
-	[VMX_EXIT_UMWAIT] = FAST("UMWAIT", vmx_fast_ud),
-	[VMX_EXIT_TPAUSE] = FAST("TPAUSE", vmx_fast_ud),
 	[VMX_EXIT_BUS_LOCK] = SLOW("bus lock", vmx_slow_nothing),
 	[VMX_EXIT_NOTIFY] = SLOW_QUAL("notify window", vmx_slow_notify),
 };

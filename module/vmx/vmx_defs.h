@@ -234,14 +234,11 @@ enum vmx_exit_reason {
 	VMX_EXIT_APIC_WRITE		= 56,
 	VMX_EXIT_RDRAND			= 57,
 	VMX_EXIT_INVPCID		= 58,
-	VMX_EXIT_VMFUNC			= 59,
 	VMX_EXIT_ENCLS			= 60,
 	VMX_EXIT_RDSEED			= 61,
 	VMX_EXIT_PML_FULL		= 62,
 	VMX_EXIT_XSAVES			= 63,
 	VMX_EXIT_XRSTORS		= 64,
-	VMX_EXIT_UMWAIT			= 67,
-	VMX_EXIT_TPAUSE			= 68,
 	VMX_EXIT_BUS_LOCK		= 74,
 	VMX_EXIT_NOTIFY			= 75,
 	NR_VMX_EXITS			= 76,
@@ -249,7 +246,6 @@ enum vmx_exit_reason {
 #endif
 
 #define VMX_EXIT_REASON_BASIC		0xffffu
-#define VMX_EXIT_BUS_LOCK_TOO		BIT(26)
 #define VMX_EXIT_ENTRY_FAILED		BIT(31)
 
 /* EPT-violation qualification, SDM 3C table 28-7. */

@@ -22,6 +22,7 @@ static struct {
 	u64 dr6;
 	u64 cr2;
 	u64 flags;
+	u64 resume;		/* for note_and_resume() */
 } seen;
 
 FIXTURE(events)
@@ -191,6 +192,7 @@ do {									\
 	GUEST_EQ(seen.count, 1);					\
 	GUEST_EQ(seen.rip, __want);					\
 	GUEST_EQ(seen.dr6 & (DR6_BS | 0xf), DR6_BS);			\
+	GUEST_EQ(seen.flags & RFLAGS_RF, 0);				\
 } while (0)
 
 static __attribute__((noipa)) void step_over_all(bool check)
@@ -403,6 +405,127 @@ TEST_F(events, general_detect)
 	guest_run_done(self->vcpu);
 }
 
+/*
+ * A fault pushes RF set, so that a breakpoint on the instruction has been heard when
+ * it comes again; also a fault that the module raises. What it raises behind an
+ * instruction, a step, has RF clear.
+ */
+static __guest_irq void note_and_resume(struct guest_frame *frame)
+{
+	note_event(frame);
+	frame->rip = seen.resume;
+}
+
+#define EXPECT_RF(insn, rax, rcx, rdx)					\
+do {									\
+	u64 __want, __a = (rax), __c = (rcx), __d = (rdx);		\
+									\
+	forget_events();						\
+	asm volatile("lea 775f(%%rip), %0\n"				\
+		     "mov %0, %1\n"					\
+		     "lea 774f(%%rip), %0\n"				\
+		     "774: " insn "\n775: nop\n"			\
+		     : "=&r"(__want), "=m"(seen.resume), "+a"(__a),	\
+		       "+c"(__c), "+d"(__d) : : "memory", "cc");	\
+	GUEST_EQ(seen.count, 1);					\
+	GUEST_EQ(seen.rip, __want);					\
+	GUEST_EQ(seen.flags & RFLAGS_RF, RFLAGS_RF);			\
+} while (0)
+
+static void faults_with_rf(u64 arg)
+{
+	guest_handle(GP_VECTOR, note_and_resume);
+	guest_handle(UD_VECTOR, note_and_resume);
+	EXPECT_RF("ud2", 0, 0, 0);		/* the CPU's own, to compare with */
+	EXPECT_RF("rdmsr", 0, 0x12345, 0);
+	EXPECT_RF("wrmsr", 0, 0x12345, 0);
+	EXPECT_RF("rdpmc", 0, 0, 0);
+	EXPECT_RF("mov %%rax, %%cr4", 1ULL << 63, 0, 0);
+	EXPECT_RF("mov %%rax, %%cr8", 16, 0, 0);
+	EXPECT_RF("mov %%rax, %%dr7", 1ULL << 32, 0, 0);
+	EXPECT_RF("vmxoff", 0, 0, 0);
+
+	guest_handle(DB_VECTOR, note_and_resume);
+	write_dr7(DR7_RESET | DR7_GD);
+	EXPECT_RF("mov %%dr0, %%rax", 0, 0, 0);
+	guest_done();
+}
+
+TEST_F(events, faults_push_rf)
+{
+	vcpu_start_long(self->vcpu, faults_with_rf, 0);
+	guest_run_done(self->vcpu);
+}
+
+/*
+ * A step ends with each iteration of a string instruction, and has RF set before the
+ * last. The first round only touches memory, see single_steps().
+ */
+#define REP_TIMES	3
+
+static __attribute__((noipa)) void step_into_rep(bool check)
+{
+	u64 want, count = REP_TIMES, to = MMIO;
+
+	forget_events();
+	asm volatile("lea 774f(%%rip), %0\n" PUSH_BEGIN
+		     "pushfq\norl $0x100, (%%rsp)\npopfq\n"
+		     "774: rep stosb\nnop\n" PUSH_END
+		     : "=&r"(want), "+c"(count), "+D"(to) : "a"(0) : "memory", "cc");
+	GUEST_EQ(count, 0);
+	GUEST_EQ(to, MMIO + REP_TIMES);
+	if (!check)
+		return;
+	GUEST_EQ(seen.count, 1);
+	GUEST_EQ(seen.rip, want);
+	GUEST_EQ(seen.dr6 & (DR6_BS | 0xf), DR6_BS);
+	GUEST_EQ(seen.flags & RFLAGS_RF, RFLAGS_RF);
+}
+
+static void rep_steps(u64 arg)
+{
+	guest_handle(DB_VECTOR, note_debug);
+	step_into_rep(false);
+	step_into_rep(true);
+	guest_done();
+}
+
+TEST_F(events, single_step_of_rep)
+{
+	int i;
+
+	vcpu_start_long(self->vcpu, rep_steps, 0);
+	for (i = 0; i < 2 * REP_TIMES; i++) {
+		vcpu_run_complete(self->vcpu, LODGE_EXIT_MMIO, 0);
+		ASSERT_EQ(MMIO + i % REP_TIMES, self->vcpu->run->exit.mmio.gpa);
+	}
+	guest_run_done(self->vcpu);
+}
+
+/* A debug exception clears DEBUGCTL.BTF: whoever steps by branch asks each time. */
+static void branch_step_once(u64 arg)
+{
+	u64 value;
+
+	guest_handle(DB_VECTOR, note_general_detect);
+	forget_events();
+	wrmsr(MSR_DEBUGCTL, DEBUGCTL_BTF);
+	GUEST_EQ(guest_try_rdmsr(MSR_DEBUGCTL, &value), NO_TRAP);
+	GUEST_EQ(value, DEBUGCTL_BTF);
+	write_dr7(DR7_RESET | DR7_GD);
+	asm volatile("mov %%dr0, %%rax" : : : "rax", "memory");
+	GUEST_EQ(seen.count, 1);
+	GUEST_EQ(guest_try_rdmsr(MSR_DEBUGCTL, &value), NO_TRAP);
+	GUEST_EQ(value, 0);
+	guest_done();
+}
+
+TEST_F(events, branch_step_once)
+{
+	vcpu_start_long(self->vcpu, branch_step_once, 0);
+	guest_run_done(self->vcpu);
+}
+
 /* ------------------------------------------------------------------ shadows */
 
 static __guest_irq void note_irq(struct guest_frame *frame)
@@ -579,6 +702,7 @@ static void take_injected(u64 nr)
 		guest_sync(i);
 		GUEST_EQ(seen.count, 1);
 		GUEST_EQ(seen.error, injected[i].code);
+		GUEST_EQ(seen.flags & RFLAGS_RF, RFLAGS_RF);
 		if (injected[i].address)
 			GUEST_EQ(seen.cr2, injected[i].address);
 		guest_handle(injected[i].vector, NULL);

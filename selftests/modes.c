@@ -317,6 +317,29 @@ TEST_F(modes, faults_in_32_bit)
 	guest_run_done(self->vcpu);
 }
 
+/*
+ * Outside 64-bit mode an operand has 32 bits; what else the register has, from the
+ * program or from 64-bit code before, does not count.
+ */
+GUEST_ASM(debug32, .code32,
+	  "movl %eax, %dr6\n"
+	  "movl %dr6, %edi\n"
+	  SAY
+	  SAY_DONE);
+
+TEST_F(modes, debug_registers_in_32_bit)
+{
+	struct lodge_vcpu_state s = {};
+
+	vm_put_code(self->vm, GPA_CODE, debug32, guest_asm_size(debug32));
+	vcpu_start_protected(self->vcpu, GPA_CODE);
+	vcpu_get(self->vcpu, &s, LODGE_STATE_GPRS);
+	s.gprs.reg[0] = 0x1234567800000005ULL;
+	vcpu_set(self->vcpu, &s, LODGE_STATE_GPRS);
+	ASSERT_EQ(0xffff0ff5, guest_run_value(self->vcpu));
+	guest_run_done(self->vcpu);
+}
+
 /* PAE entries are checked when paging goes on, by the module and its INVALID. */
 GUEST_ASM(bad_pdpte, .code32,
 	  "movl %cr4, %eax\n orl $0x20, %eax\n movl %eax, %cr4\n"

@@ -242,8 +242,10 @@ int lodge_mmio_complete(struct lodge_vcpu *vcpu, const struct lodge_insn *insn, 
 		fallthrough;
 	case LODGE_INSN_MOVS_STORE:
 	case LODGE_INSN_STOS:
-		if (!string_step(vcpu, insn))
+		if (!string_step(vcpu, insn)) {
+			lodge_iterate(vcpu);
 			return 0;
+		}
 		break;
 	}
 	lodge_skip(vcpu, insn->len);

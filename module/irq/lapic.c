@@ -168,6 +168,19 @@ void lapic_accept(struct lodge_vcpu *vcpu, u8 vector)
 }
 
 /**
+ * lapic_unaccept() - undo lapic_accept(): the interrupt has to wait again
+ * @vcpu: the vCPU; owner
+ * @vector: what was accepted and has not been delivered
+ */
+void lapic_unaccept(struct lodge_vcpu *vcpu, u8 vector)
+{
+	struct lapic *apic = &vcpu->lapic;
+
+	__clear_bit(vector & 31, lapic_vector_word(apic, APIC_ISR, vector));
+	set_bit(vector & 31, lapic_vector_word(apic, APIC_IRR, vector));
+}
+
+/**
  * lapic_eoi() - the guest has served the interrupt of highest priority
  * @apic: the APIC; owner
  */

@@ -94,6 +94,7 @@ void lapic_cr8_write(struct lodge_vcpu *vcpu, u64 value);
 void lapic_take_timer(struct lodge_vcpu *vcpu);
 int lapic_next_vector(struct lodge_vcpu *vcpu);
 void lapic_accept(struct lodge_vcpu *vcpu, u8 vector);
+void lapic_unaccept(struct lodge_vcpu *vcpu, u8 vector);
 bool lapic_next_eoi(struct lodge_vcpu *vcpu, u8 *vector);
 
 /* Messages; any thread. Number of vCPUs that took it; MSI: or -EINVAL. */

@@ -9,6 +9,8 @@
 #include <asm/processor-flags.h>
 
 #include "../lodge.h"
+#include "../irq/regs.h"
+#include "../vmx/vmx_internal.h"
 #include "suites.h"
 
 #define INFO(vector, type)	((vector) | (type) << 8 | (u32)BIT(31))
@@ -103,7 +105,11 @@ static void inject_real_mode(struct kunit *test)
 			expect_merge(test, vcpu, a, b);
 }
 
-/* Only hardware exceptions merge; whatever else was due gives way. */
+/*
+ * Only hardware exceptions merge; any other event gives way. SDM 3A table 6-5: a
+ * benign first event and the second are handled one after the other. What an
+ * instruction raised comes again with it.
+ */
 static void inject_over_others(struct kunit *test)
 {
 	static const u32 first[] = {
@@ -130,6 +136,132 @@ static void inject_over_others(struct kunit *test)
 	vcpu->event.info = 0;
 	lodge_inject_ud(vcpu);
 	KUNIT_EXPECT_EQ(test, vcpu->event.info, EXCEPTION(6u));
+}
+
+/*
+ * Interrupts and NMIs that give way: the CPU has acknowledged them, so a fault in
+ * their delivery loses them; but a debug trap only goes before them.
+ */
+static void inject_over_accepted(struct kunit *test)
+{
+	static const struct {
+		u32 first;
+		u8 second;
+		u8 nmis;
+		bool waits;
+	} cases[] = {
+		{ INFO(0x41u, LODGE_EVENT_INTERRUPT), 13, 0, false },
+		{ INFO(0x41u, LODGE_EVENT_INTERRUPT), 14, 0, false },
+		{ INFO(0x41u, LODGE_EVENT_INTERRUPT), 17, 0, false },
+		{ INFO(0x41u, LODGE_EVENT_INTERRUPT), 1, 0, true },
+		{ INFO(0x41u, LODGE_EVENT_INTERRUPT), 1, 1, true },
+		{ INFO(2u, LODGE_EVENT_NMI), 13, 0, false },
+		{ INFO(2u, LODGE_EVENT_NMI), 13, 1, false },
+		{ INFO(2u, LODGE_EVENT_NMI), 1, 0, true },
+		{ INFO(2u, LODGE_EVENT_NMI), 1, 1, true },
+		{ INFO(2u, LODGE_EVENT_NMI), 1, 2, false },	/* no room */
+		{ INFO(0x41u, LODGE_EVENT_SOFT_INT), 1, 0, false },
+	};
+	struct lodge_vcpu *vcpu = make_vcpu(test, true);
+	u32 i;
+
+	vcpu->lapic.vcpu = vcpu;
+	vcpu->lapic.regs = kunit_kzalloc(test, PAGE_SIZE, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, vcpu->lapic.regs);
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		u8 vector = cases[i].first;
+		bool irq = vector == 0x41 && cases[i].first == INFO(0x41u, LODGE_EVENT_INTERRUPT);
+
+		memset(vcpu->lapic.regs, 0, PAGE_SIZE);
+		if (irq)
+			lapic_accept(vcpu, vector);
+		vcpu->nmis_queued = cases[i].nmis;
+		vcpu->event = (struct lodge_pending_event){ .info = cases[i].first };
+		lodge_inject_exception(vcpu, cases[i].second, false, 0);
+		KUNIT_EXPECT_EQ_MSG(test, vcpu->event.info, EXCEPTION(cases[i].second),
+				    "case %u", i);
+		KUNIT_EXPECT_EQ_MSG(test, lapic_vector_test(&vcpu->lapic, APIC_ISR, 0x41),
+				    irq && !cases[i].waits, "case %u", i);
+		KUNIT_EXPECT_EQ_MSG(test, lapic_vector_test(&vcpu->lapic, APIC_IRR, 0x41),
+				    irq && cases[i].waits, "case %u", i);
+		KUNIT_EXPECT_EQ_MSG(test, vcpu->nmis_queued,
+				    cases[i].nmis + (!irq && cases[i].waits), "case %u", i);
+		KUNIT_EXPECT_TRUE(test, vcpu->vmx.recheck);
+	}
+}
+
+/* -------------------------------------------------------------- RFLAGS.RF */
+
+/* SDM 3B 18.3.1.1: what is pushed has RF set for a fault, else it is as it was. */
+static void inject_rf(struct kunit *test)
+{
+	static const struct {
+		u32 info;
+		bool rf;
+	} cases[] = {
+		{ EXCEPTION(0u), true }, { EXCEPTION(1u), false }, { EXCEPTION(3u), false },
+		{ EXCEPTION(4u), false }, { EXCEPTION(5u), true }, { EXCEPTION(6u), true },
+		{ EXCEPTION(7u), true }, { EXCEPTION(8u), false }, { EXCEPTION(9u), true },
+		{ EXCEPTION(10u), true }, { EXCEPTION(11u), true }, { EXCEPTION(12u), true },
+		{ EXCEPTION(13u), true }, { EXCEPTION(14u), true }, { EXCEPTION(16u), true },
+		{ EXCEPTION(17u), true }, { EXCEPTION(18u), false }, { EXCEPTION(19u), true },
+		{ INFO(13u, LODGE_EVENT_SOFT_INT), false },
+		{ INFO(3u, LODGE_EVENT_SOFT_TRAP), false },
+		{ INFO(1u, LODGE_EVENT_PRIV_TRAP), false },
+		{ INFO(0x2du, LODGE_EVENT_INTERRUPT), false },
+		{ INFO(2u, LODGE_EVENT_NMI), false },
+		{ 0, false },
+	};
+	struct lodge_vcpu *vcpu = make_vcpu(test, true);
+	u32 i, old;
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		for (old = 0; old < 2; old++) {
+			u64 flags = X86_EFLAGS_FIXED | (old ? X86_EFLAGS_RF : 0);
+
+			vcpu->vmx.cached = VMX_CACHED_RFLAGS;
+			vcpu->vmx.rflags = flags;
+			vcpu->vmx.recheck = true;
+			vcpu->event = (struct lodge_pending_event){ .info = cases[i].info };
+			vmx_inject(vcpu);
+			KUNIT_EXPECT_EQ_MSG(test, vcpu->vmx.rflags,
+					    flags | (cases[i].rf ? X86_EFLAGS_RF : 0),
+					    "case %u", i);
+			KUNIT_EXPECT_EQ(test, vcpu->vmx.injected.info, cases[i].info);
+			KUNIT_EXPECT_FALSE(test, vcpu->vmx.recheck);
+		}
+	}
+}
+
+/* A debug exception's own marks: DR6, DR7.GD, and RF for that one alone. */
+static void inject_db(struct kunit *test)
+{
+	static const struct {
+		u64 dr6, dr7, cause, want;
+		bool rf;
+	} cases[] = {
+		{ 0xffff0ff0, 0x400, BIT(14), 0xffff4ff0, false },
+		{ 0xffff0ff5, 0x400, BIT(14), 0xffff4ff0, false },
+		{ 0xffff4ff1, 0x400, BIT(1), 0xffff4ff2, false },
+		{ 0xffff0ff0, 0x2400, BIT(13), 0xffff2ff0, true },
+		{ 0xffff0ff0, 0x2402, BIT(0), 0xffff0ff1, false },
+	};
+	struct lodge_vcpu *vcpu = make_vcpu(test, true);
+	u32 i;
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		vcpu->event.info = 0;
+		vcpu->vmx.cached = VMX_CACHED_RFLAGS;
+		vcpu->vmx.rflags = X86_EFLAGS_FIXED;
+		vcpu->dr6 = cases[i].dr6;
+		vcpu->dr7 = cases[i].dr7;
+		vmx_inject_db(vcpu, cases[i].cause);
+		KUNIT_EXPECT_EQ_MSG(test, vcpu->dr6, cases[i].want, "case %u", i);
+		KUNIT_EXPECT_EQ_MSG(test, vcpu->dr7, cases[i].dr7 & ~BIT_ULL(13), "case %u", i);
+		KUNIT_EXPECT_EQ_MSG(test, !!(vcpu->vmx.rflags & X86_EFLAGS_RF), cases[i].rf,
+				    "case %u", i);
+		KUNIT_EXPECT_EQ(test, vcpu->event.info, EXCEPTION(1u));
+	}
 }
 
 /* -------------------------------------------------------------- what is valid */
@@ -311,6 +443,9 @@ static struct kunit_case inject_test_cases[] = {
 	KUNIT_CASE(inject_merge),
 	KUNIT_CASE(inject_real_mode),
 	KUNIT_CASE(inject_over_others),
+	KUNIT_CASE(inject_over_accepted),
+	KUNIT_CASE(inject_rf),
+	KUNIT_CASE(inject_db),
 	KUNIT_CASE(inject_exception_valid),
 	KUNIT_CASE(inject_events_check),
 	KUNIT_CASE(inject_events_round),

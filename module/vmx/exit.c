@@ -190,10 +190,16 @@ static bool vmx_fast_wrmsr(struct lodge_vcpu *vcpu)
 
 /* ---------------------------------------------------- control, debug registers */
 
+/* MOV to a control or debug register has 64-bit operands in 64-bit mode only. */
+static u64 vmx_mov_source(struct lodge_vcpu *vcpu, int reg)
+{
+	u64 value = lodge_reg_read(vcpu, reg);
+
+	return lodge_code_width(vcpu) == 8 ? value : (u32)value;
+}
+
 static int vmx_cr_write(struct lodge_vcpu *vcpu, int cr, u64 value)
 {
-	if (lodge_code_width(vcpu) != 8)
-		value = (u32)value;
 	switch (cr) {
 	case 0:
 		return lodge_cr0_write(vcpu, value);
@@ -219,7 +225,7 @@ static int vmx_slow_cr(struct lodge_vcpu *vcpu)
 
 	switch (qual >> 4 & 3) {
 	case 0:		/* MOV to CR */
-		ret = vmx_cr_write(vcpu, cr, lodge_reg_read(vcpu, reg));
+		ret = vmx_cr_write(vcpu, cr, vmx_mov_source(vcpu, reg));
 		break;
 	case 1:		/* MOV from CR8 */
 		lodge_reg_write(vcpu, reg, lapic_cr8_read(vcpu));
@@ -251,15 +257,12 @@ static int vmx_slow_dr(struct lodge_vcpu *vcpu)
 		return LODGE_NEXT_ENTER;
 	}
 	if (vcpu->dr7 & DR7_GD) {
-		vcpu->dr6 |= DR6_BD;
-		vcpu->dr7 &= ~DR7_GD;
-		vmcs_write(VMCS_GUEST_DR7, vcpu->dr7);
-		lodge_inject_exception(vcpu, X86_TRAP_DB, false, 0);
+		vmx_inject_db(vcpu, DR6_BD);
 		return LODGE_NEXT_ENTER;
 	}
 	if (qual & BIT(4)) {
 		lodge_reg_write(vcpu, reg, lodge_dr_read(vcpu, dr));
-	} else if (lodge_dr_write(vcpu, dr, lodge_reg_read(vcpu, reg))) {
+	} else if (lodge_dr_write(vcpu, dr, vmx_mov_source(vcpu, reg))) {
 		lodge_inject_gp(vcpu);
 		return LODGE_NEXT_ENTER;
 	}
@@ -313,11 +316,9 @@ static int vmx_slow_exception(struct lodge_vcpu *vcpu)
 								       vmx_slow_unhandled(vcpu);
 	if (vector == X86_TRAP_DB &&
 	    (info & VMX_INTR_TYPE) == LODGE_EVENT_EXCEPTION << VMX_INTR_TYPE_SHIFT) {
-		vcpu->dr6 |= vcpu->vmx.exit_qual & (DR6_TRAPS | DR6_BD | DR6_BS);
-		if (vcpu->dr7 & DR7_GD) {
-			vcpu->dr7 &= ~DR7_GD;
-			vmcs_write(VMCS_GUEST_DR7, vcpu->dr7);
-		}
+		/* Not DR6_BD: an access to a debug register exits before. */
+		vmx_inject_db(vcpu, vcpu->vmx.exit_qual & (DR6_TRAPS | DR6_BS));
+		return LODGE_NEXT_ENTER;
 	}
 	if (info & VMX_INTR_CODE)
 		code = vmx_vmread(VMCS_EXIT_INTR_CODE);

@@ -23,6 +23,12 @@
 	(BIT(X86_TRAP_DE) | BIT(X86_TRAP_TS) | BIT(X86_TRAP_NP) |	\
 	 BIT(X86_TRAP_SS) | BIT(X86_TRAP_GP))
 
+/* Exceptions that are always faults; #DB is one or the other (SDM 3A table 6-1). */
+#define FAULTS								\
+	(CONTRIBUTORY | BIT(X86_TRAP_BR) | BIT(X86_TRAP_UD) | BIT(X86_TRAP_NM) |	\
+	 BIT(X86_TRAP_OLD_MF) | BIT(X86_TRAP_PF) | BIT(X86_TRAP_MF) |	\
+	 BIT(X86_TRAP_AC) | BIT(X86_TRAP_XF) | BIT(X86_TRAP_VE) | BIT(X86_TRAP_CP))
+
 enum vmx_merge { MERGE_SECOND, MERGE_DOUBLE, MERGE_SHUTDOWN };
 
 /* What becomes of a second exception while a first is delivered, SDM 3A table 6-5. */
@@ -46,6 +52,12 @@ static bool vmx_event_has_code(u32 info)
 	       BIT(info & VMX_INTR_VECTOR) & VECTORS_WITH_CODE;
 }
 
+static bool vmx_event_is_fault(u32 info)
+{
+	return (info & VMX_INTR_TYPE) == EVENT(LODGE_EVENT_EXCEPTION) &&
+	       BIT(info & VMX_INTR_VECTOR) & FAULTS;
+}
+
 static void vmx_event_set(struct lodge_vcpu *vcpu, u32 info, u32 code, u32 len)
 {
 	/* In real mode nothing pushes an error code (SDM 3C 27.2.1.3). */
@@ -57,6 +69,38 @@ static void vmx_event_set(struct lodge_vcpu *vcpu, u32 info, u32 code, u32 len)
 	vcpu->vmx.recheck = true;
 }
 
+static void vmx_block_nmi(bool block)
+{
+	u32 state = vmx_vmread(VMCS_GUEST_INTERRUPTIBILITY);
+
+	vmcs_write(VMCS_GUEST_INTERRUPTIBILITY,
+		   block ? state | VMX_BLOCKED_NMI : state & ~VMX_BLOCKED_NMI);
+}
+
+/*
+ * An exception came while an event that is none was being delivered: the two are
+ * handled one after the other (SDM 3A table 6-5). What an instruction raises comes
+ * again with the instruction. An interrupt or NMI does not: a fault is the end of
+ * its delivery, and the CPU has acknowledged it, so it is lost, as on hardware (and
+ * the fault's IRET ends the blocking by NMI). A debug trap is no part of the
+ * delivery and goes before it: then interrupt and NMI wait again.
+ */
+static void vmx_give_way(struct lodge_vcpu *vcpu, u32 old, u8 vector)
+{
+	switch ((old & VMX_INTR_TYPE) >> VMX_INTR_TYPE_SHIFT) {
+	case LODGE_EVENT_INTERRUPT:
+		if (vector == X86_TRAP_DB)
+			lapic_unaccept(vcpu, old & VMX_INTR_VECTOR);
+		break;
+	case LODGE_EVENT_NMI:
+		if (vector == X86_TRAP_DB)
+			vcpu->nmis_queued = min(2, vcpu->nmis_queued + 1);
+		else
+			vmx_block_nmi(true);
+		break;
+	}
+}
+
 /**
  * lodge_inject_exception() - raise an exception before the next instruction
  * @vcpu: the vCPU; owner
@@ -64,16 +108,18 @@ static void vmx_event_set(struct lodge_vcpu *vcpu, u32 info, u32 code, u32 len)
  * @has_code: @code goes on the stack
  * @code: error code
  *
- * Merges with an exception that is still being delivered.
+ * Merges with an exception that is still being delivered; any other event gives way.
  *
- * Context: any; the vCPU need not be loaded.
+ * Context: any; the vCPU is loaded, or has no event on its way.
  */
 void lodge_inject_exception(struct lodge_vcpu *vcpu, u8 vector, bool has_code, u32 code)
 {
 	u32 old = vcpu->event.info;
 
 	if (old & VMX_INTR_VALID &&
-	    (old & VMX_INTR_TYPE) == EVENT(LODGE_EVENT_EXCEPTION)) {
+	    (old & VMX_INTR_TYPE) != EVENT(LODGE_EVENT_EXCEPTION)) {
+		vmx_give_way(vcpu, old, vector);
+	} else if (old & VMX_INTR_VALID) {
 		switch (vmx_merge(old & VMX_INTR_VECTOR, vector)) {
 		case MERGE_SECOND:
 			break;
@@ -93,6 +139,32 @@ void lodge_inject_exception(struct lodge_vcpu *vcpu, u8 vector, bool has_code, u
 }
 
 /**
+ * vmx_inject_db() - raise a #DB that the guest's debug registers call for
+ * @vcpu: the vCPU; loaded
+ * @cause: bits of DR6
+ *
+ * What the CPU does with a #DB of its own: a new cause in B0 to B3, DR7.GD and
+ * DEBUGCTL.BTF cleared (SDM 3B 18.2.3, 18.2.4, 18.4.3). Of the faults, the one that
+ * comes of DR7.GD pushes RF as any fault does (SDM 3B 18.3.1.1), an instruction
+ * breakpoint does not.
+ */
+void vmx_inject_db(struct lodge_vcpu *vcpu, u64 cause)
+{
+	u64 debugctl = vmx_vmread(VMCS_GUEST_DEBUGCTL);
+
+	vcpu->dr6 = (vcpu->dr6 & ~DR6_TRAPS) | cause;
+	if (vcpu->dr7 & DR7_GD) {
+		vcpu->dr7 &= ~DR7_GD;
+		vmcs_write(VMCS_GUEST_DR7, vcpu->dr7);
+	}
+	if (debugctl & DEBUGCTLMSR_BTF)
+		vmcs_write(VMCS_GUEST_DEBUGCTL, debugctl & ~(u64)DEBUGCTLMSR_BTF);
+	if (cause & DR6_BD)
+		lodge_rflags_write(vcpu, lodge_rflags_read(vcpu) | X86_EFLAGS_RF);
+	lodge_inject_exception(vcpu, X86_TRAP_DB, false, 0);
+}
+
+/**
  * vmx_reflect_exception() - give the guest an exception that was intercepted
  * @vcpu: the vCPU; loaded
  * @info: VM-exit interruption information
@@ -107,14 +179,6 @@ void vmx_reflect_exception(struct lodge_vcpu *vcpu, u32 info, u32 code)
 	else
 		vmx_event_set(vcpu, info & (VMX_INTR_VECTOR | VMX_INTR_TYPE), 0,
 			      vmx_vmread(VMCS_EXIT_INSN_LEN));
-}
-
-static void vmx_block_nmi(bool block)
-{
-	u32 state = vmx_vmread(VMCS_GUEST_INTERRUPTIBILITY);
-
-	vmcs_write(VMCS_GUEST_INTERRUPTIBILITY,
-		   block ? state | VMX_BLOCKED_NMI : state & ~VMX_BLOCKED_NMI);
 }
 
 /* IRET had ended the blocking of NMIs and then faulted: it is still to come. */
@@ -238,12 +302,14 @@ void vmx_inject(struct lodge_vcpu *vcpu)
 	u32 shadow;
 	bool sti;
 
-	vcpu->vmx.recheck = false;
 	vcpu->vmx.injected.info = 0;
 	shadow = vmx_vmread(VMCS_GUEST_INTERRUPTIBILITY);
 	if (unlikely(shadow & VMX_SHADOWS))
 		vmx_fix_pending_debug(vcpu, shadow);
 	if (busy) {
+		/* The entry pushes RFLAGS as it is (SDM 3C 27.6.1.1), a fault RF set. */
+		if (vmx_event_is_fault(e->info))
+			lodge_rflags_write(vcpu, lodge_rflags_read(vcpu) | X86_EFLAGS_RF);
 		vmx_write_event(vcpu, e->info, e->code, e->insn_len);
 		e->info = 0;
 	}
@@ -265,6 +331,7 @@ void vmx_inject(struct lodge_vcpu *vcpu)
 	 */
 	sti = vcpu->nmis_queued && shadow & VMX_SHADOW_STI;
 	vmx_set_windows(&vcpu->vmx, vector >= 0 || sti, vcpu->nmis_queued && !sti);
+	vcpu->vmx.recheck = false;
 }
 
 /**

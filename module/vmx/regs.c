@@ -165,6 +165,29 @@ u64 lodge_next_rip(struct lodge_vcpu *vcpu, u32 len)
 	return rip;
 }
 
+/* With DEBUGCTL.BTF only branches are steps, and none is emulated. */
+static void vmx_step_trap(struct lodge_vcpu *vcpu)
+{
+	if (lodge_rflags_read(vcpu) & X86_EFLAGS_TF &&
+	    !(vmx_vmread(VMCS_GUEST_DEBUGCTL) & DEBUGCTLMSR_BTF))
+		vmx_inject_db(vcpu, DR6_BS);
+}
+
+/**
+ * lodge_iterate() - end an iteration of a repeated string instruction, but the last
+ * @vcpu: the vCPU; loaded
+ *
+ * RIP stays. A single-step trap in between has RF set (SDM 3B 18.3.1.1), so that an
+ * instruction breakpoint on the instruction counts once.
+ */
+void lodge_iterate(struct lodge_vcpu *vcpu)
+{
+	if (likely(!(lodge_rflags_read(vcpu) & X86_EFLAGS_TF)))
+		return;
+	lodge_rflags_write(vcpu, lodge_rflags_read(vcpu) | X86_EFLAGS_RF);
+	vmx_step_trap(vcpu);
+}
+
 /**
  * lodge_skip() - end an emulated instruction
  * @vcpu: the vCPU; loaded
@@ -186,11 +209,7 @@ void lodge_skip(struct lodge_vcpu *vcpu, u32 len)
 		return;
 	/* RF holds for one instruction (SDM 3B 18.3.1.1), and this was it. */
 	lodge_rflags_write(vcpu, lodge_rflags_read(vcpu) & ~(u64)X86_EFLAGS_RF);
-	if (lodge_rflags_read(vcpu) & X86_EFLAGS_TF &&
-	    !(vmx_vmread(VMCS_GUEST_DEBUGCTL) & DEBUGCTLMSR_BTF)) {
-		vcpu->dr6 |= DR6_BS;
-		lodge_inject_exception(vcpu, X86_TRAP_DB, false, 0);
-	}
+	vmx_step_trap(vcpu);
 }
 
 /**

@@ -57,6 +57,7 @@ u32 lodge_code_width(struct lodge_vcpu *vcpu);	/* 2, 4 or 8: default size of CS 
 
 /* End an emulated instruction of @len bytes: RIP, shadows, single step. */
 void lodge_skip(struct lodge_vcpu *vcpu, u32 len);
+void lodge_iterate(struct lodge_vcpu *vcpu);	/* of REP, and not the last time */
 u64 lodge_next_rip(struct lodge_vcpu *vcpu, u32 len);
 
 /* Events; loaded. */
@@ -77,6 +78,8 @@ static inline void lodge_inject_ud(struct lodge_vcpu *vcpu)
 {
 	lodge_inject_exception(vcpu, 6, false, 0);
 }
+
+void vmx_inject_db(struct lodge_vcpu *vcpu, u64 cause);
 
 /* The guest's TSC. */
 u64 lodge_guest_tsc(struct lodge_vcpu *vcpu);

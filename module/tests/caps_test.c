@@ -179,6 +179,29 @@ static void caps_all_there(struct kunit *test)
 	expect_words(test, &caps, ALL_OPTIONAL);
 }
 
+/* Both or neither; never in the words from the start, and never asked for. */
+static void caps_perf_ctrl(struct kunit *test)
+{
+	static const struct cap_row rows[] = { { VMX_WORD_EXIT, 12 }, { VMX_WORD_ENTRY, 13 } };
+	u32 i, without;
+
+	for (without = 0; without < 4; without++) {
+		struct missing missing = {};
+		struct vmx_cap_msrs msrs;
+		struct vmx_caps caps;
+
+		big_cpu(&msrs);
+		for (i = 0; i < ARRAY_SIZE(rows); i++)
+			if (without & BIT(i))
+				take_away(&msrs, &rows[i]);
+		KUNIT_EXPECT_EQ(test, vmx_caps_negotiate(&msrs, 0, &caps, note_missing, &missing),
+				0);
+		KUNIT_EXPECT_EQ(test, missing.nr, 0u);
+		KUNIT_EXPECT_EQ_MSG(test, caps.perf_ctrl, !without, "without %u", without);
+		expect_words(test, &caps, ALL_OPTIONAL);
+	}
+}
+
 static void expect_required(struct kunit *test, const struct cap_row *row)
 {
 	struct missing missing = {};
@@ -408,6 +431,7 @@ static void caps_parse_off(struct kunit *test)
 
 static struct kunit_case caps_test_cases[] = {
 	KUNIT_CASE(caps_all_there),
+	KUNIT_CASE(caps_perf_ctrl),
 	KUNIT_CASE(caps_required),
 	KUNIT_CASE(caps_nothing_there),
 	KUNIT_CASE(caps_optional),

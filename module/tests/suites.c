@@ -4,6 +4,7 @@
 
 kunit_test_suites(&lodge_caps_suite,
 		  &lodge_inject_suite,
+		  &lodge_perf_suite,
 		  &lodge_ept_suite,
 		  &lodge_lapic_suite,
 		  &lodge_kvmclock_suite,

@@ -82,6 +82,15 @@ static const struct vmx_cap vmx_cap_must_be_there[] = {
 };
 
 /*
+ * Loading IA32_PERF_GLOBAL_CTRL: switched on while the host's perf needs it. By one
+ * control alone the counters would not come back, or not have gone.
+ */
+static const struct vmx_cap vmx_cap_perf[] = {
+	{ VMX_WORD_EXIT, EXIT_LOAD_PERF },
+	{ VMX_WORD_ENTRY, ENTRY_LOAD_PERF },
+};
+
+/*
  * Controls that a CPU may force to 1 and that would make lodge wrong: they must
  * be allowed to be 0. CR3 accesses and INVLPG are the guest's own under EPT.
  */
@@ -206,6 +215,8 @@ int vmx_caps_negotiate(const struct vmx_cap_msrs *msrs, u64 off, struct vmx_caps
 			ret = -EOPNOTSUPP;
 		}
 	}
+	caps->perf_ctrl = vmx_cap_there(msrs, &vmx_cap_perf[0]) &&
+			  vmx_cap_there(msrs, &vmx_cap_perf[1]);
 	if (msrs->cr4_fixed1 & X86_CR4_UMIP)
 		caps->features |= LODGE_FEATURE_UMIP;
 	return ret;

@@ -42,6 +42,7 @@ struct vmx_cap_msrs {
  * @features: LODGE_FEATURE_* in use
  * @revision: VMCS revision id
  * @timer_shift: the preemption timer counts TSC >> this
+ * @perf_ctrl: VM entry and VM exit can load IA32_PERF_GLOBAL_CTRL
  * @cr0_fixed0: see struct vmx_cap_msrs; and the next three
  * @cr0_fixed1: see above
  * @cr4_fixed0: see above
@@ -53,6 +54,7 @@ struct vmx_caps {
 	u64 features;
 	u32 revision;
 	u8 timer_shift;
+	bool perf_ctrl;
 	u64 cr0_fixed0, cr0_fixed1;
 	u64 cr4_fixed0, cr4_fixed1;
 };

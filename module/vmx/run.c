@@ -44,7 +44,11 @@ u32 vmx_timer_value(void)
 	return min_t(u64, (vmx_stint_ticks() >> vmx_caps.timer_shift) + 1, U32_MAX);
 }
 
-/* Give an NMI or a machine check to the host at once: NMIs are still blocked. */
+/*
+ * Give an NMI or a machine check to the host at once: NMIs are still blocked. The
+ * handler may be perf's, which works on DEBUGCTL: it has to find the host's, and
+ * what it makes of that must stay.
+ */
 static __always_inline void vmx_host_exceptions(struct vmx_vcpu *v)
 {
 	u32 info;
@@ -58,8 +62,13 @@ static __always_inline void vmx_host_exceptions(struct vmx_vcpu *v)
 		return;
 	info = vmx_vmread(VMCS_EXIT_INTR_INFO);
 	v->intr_info = info;
-	if ((info & VMX_INTR_TYPE) == LODGE_EVENT_NMI << VMX_INTR_TYPE_SHIFT)
-		vmx_handle_nmi();
+	if ((info & VMX_INTR_TYPE) != LODGE_EVENT_NMI << VMX_INTR_TYPE_SHIFT)
+		return;
+	if (v->host_debugctl) {
+		native_wrmsrl(MSR_IA32_DEBUGCTLMSR, v->host_debugctl);
+		v->host_debugctl = 0;
+	}
+	vmx_handle_nmi();
 }
 
 /* Hand the machine check to the kernel as if user mode had met it. */
@@ -187,13 +196,13 @@ static void vmx_load_debug(struct lodge_vcpu *vcpu)
 	set_debugreg(vcpu->dr[3], 3);
 }
 
-static void vmx_unload_debug(struct lodge_vcpu *vcpu, u64 host_debugctl)
+static void vmx_unload_debug(struct vmx_vcpu *v)
 {
 	/* VM exit has zeroed both (SDM 3C 28.5.1); the host may have had some. */
+	if (v->host_debugctl)
+		wrmsrl(MSR_IA32_DEBUGCTLMSR, v->host_debugctl);
 	if (hw_breakpoint_active())
 		hw_breakpoint_restore();
-	if (host_debugctl)
-		wrmsrl(MSR_IA32_DEBUGCTLMSR, host_debugctl);
 }
 
 /* Host CR3 and CR4 change under us with every context switch. */
@@ -241,6 +250,18 @@ static void vmx_count_exit(struct lodge_vcpu *vcpu, u32 basic)
 }
 
 /*
+ * When to end a stint, host TSC. While the host's perf uses what an entry or exit
+ * changes, at the first exit: what it has set is back at once, and asked for anew
+ * before the next entry. A host without pays for that once per stint.
+ */
+static u64 vmx_stint_limit(struct vmx_vcpu *v)
+{
+	if (vmx_perf_load(v) || v->host_debugctl)
+		return 0;
+	return rdtsc() + vmx_stint_ticks();
+}
+
+/*
  * Enter, and handle fast exits, until something else happens. With
  * vmx.handled set there is nothing left to do about the last exit.
  *
@@ -250,7 +271,7 @@ static unsigned long vmx_stint(struct lodge_vcpu *vcpu)
 {
 	struct vmx_vcpu *v = &vcpu->vmx;
 	unsigned long spec = vmx_spec_ctrl_flags(v, vcpu->msrs.spec_ctrl);
-	u64 limit = rdtsc() + vmx_stint_ticks();
+	u64 limit = vmx_stint_limit(v);
 	const struct vmx_exit_handler *h;
 	u64 start, end;
 	u32 basic;
@@ -316,7 +337,6 @@ int vmx_vcpu_enter(struct lodge_vcpu *vcpu)
 {
 	struct vmx_vcpu *v = &vcpu->vmx;
 	unsigned long failed;
-	u64 debugctl;
 	u32 pkru;
 	int ret;
 
@@ -333,13 +353,13 @@ int vmx_vcpu_enter(struct lodge_vcpu *vcpu)
 	/* Guest mode is a quiescent state; context tracking says it by itself. */
 	if (!context_tracking_enabled_this_cpu())
 		rcu_note_context_switch(false);
-	debugctl = get_debugctlmsr();
+	v->host_debugctl = get_debugctlmsr();
 	pkru = vmx_load_xstate(vcpu);
 	vmx_load_debug(vcpu);
 
 	failed = vmx_stint(vcpu);
 
-	vmx_unload_debug(vcpu, debugctl);
+	vmx_unload_debug(v);
 	vmx_unload_xstate(vcpu, pkru);
 	if (likely(!failed))
 		vmx_host_mce(v);

@@ -17,6 +17,7 @@
 #include "host.h"
 #include "insn.h"
 #include "owner.h"
+#include "perf.h"
 #include "vmx_internal.h"
 
 static DEFINE_IDA(vmx_vpids);	/* 1 to 65535; 0 is the host's (SDM 3C 29.1) */
@@ -246,6 +247,8 @@ static void vmx_vmcs_fill_controls(struct lodge_vcpu *vcpu)
 	vmcs_write(VMCS_EXIT_MSR_STORE_COUNT, 0);
 	vmcs_write(VMCS_EXIT_MSR_LOAD_COUNT, 0);
 	vmcs_write(VMCS_ENTRY_MSR_LOAD_COUNT, 0);
+	vmcs_write(VMCS_EXIT_MSR_LOAD_ADDR, __pa(v->perf.areas->exit));
+	vmcs_write(VMCS_ENTRY_MSR_LOAD_ADDR, __pa(v->perf.areas->entry));
 	vmcs_write(VMCS_MSR_BITMAP, __pa(v->msr_bitmap));
 	vmcs_write(VMCS_EPT_POINTER, ept_pointer(&vcpu->vm->mem));
 	vmcs_write(VMCS_VPID, v->vpid);
@@ -302,7 +305,8 @@ int vmx_vcpu_create(struct lodge_vcpu *vcpu)
 	v->vpid = vpid;
 	v->vmcs = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
 	v->msr_bitmap = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
-	if (!v->vmcs || !v->msr_bitmap)
+	v->perf.areas = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+	if (!v->vmcs || !v->msr_bitmap || !v->perf.areas)
 		return -ENOMEM;
 	memset(v->msr_bitmap, 0xff, PAGE_SIZE);
 	*(u32 *)v->vmcs = vmx_caps.revision;
@@ -332,6 +336,7 @@ void vmx_vcpu_destroy(struct lodge_vcpu *vcpu)
 	vmx_vmcs_clear(v);
 	free_page((unsigned long)v->vmcs);
 	free_page((unsigned long)v->msr_bitmap);
+	free_page((unsigned long)v->perf.areas);
 	if (v->vpid)
 		ida_free(&vmx_vpids, v->vpid);
 }

@@ -12,6 +12,8 @@
 /* VMCS fields, SDM 3D appendix B. */
 #define VMCS_VPID			0x0000
 #define VMCS_MSR_BITMAP			0x2004
+#define VMCS_EXIT_MSR_LOAD_ADDR		0x2008
+#define VMCS_ENTRY_MSR_LOAD_ADDR	0x200a
 #define VMCS_TSC_OFFSET			0x2010
 #define VMCS_EPT_POINTER		0x201a
 #define VMCS_XSS_EXIT_BITMAP		0x202c
@@ -21,9 +23,11 @@
 #define VMCS_GUEST_DEBUGCTL		0x2802
 #define VMCS_GUEST_PAT			0x2804
 #define VMCS_GUEST_EFER			0x2806
+#define VMCS_GUEST_PERF_GLOBAL_CTRL	0x2808
 #define VMCS_GUEST_PDPTE0		0x280a
 #define VMCS_HOST_PAT			0x2c00
 #define VMCS_HOST_EFER			0x2c02
+#define VMCS_HOST_PERF_GLOBAL_CTRL	0x2c04
 #define VMCS_PIN_CONTROLS		0x4000
 #define VMCS_PROC_CONTROLS		0x4002
 #define VMCS_EXCEPTION_BITMAP		0x4004
@@ -141,6 +145,7 @@
 /* VM-exit controls, SDM 3C 25.7.1. */
 #define EXIT_SAVE_DEBUG			BIT(2)
 #define EXIT_HOST_64			BIT(9)
+#define EXIT_LOAD_PERF			BIT(12)
 #define EXIT_SAVE_PAT			BIT(18)
 #define EXIT_LOAD_PAT			BIT(19)
 #define EXIT_SAVE_EFER			BIT(20)
@@ -149,6 +154,7 @@
 /* VM-entry controls, SDM 3C 25.8.1. */
 #define ENTRY_LOAD_DEBUG		BIT(2)
 #define ENTRY_IA32E			BIT(9)
+#define ENTRY_LOAD_PERF			BIT(13)
 #define ENTRY_LOAD_PAT			BIT(14)
 #define ENTRY_LOAD_EFER			BIT(15)
 

@@ -20,6 +20,9 @@ void vmx_take_lost_event(struct lodge_vcpu *vcpu);
 void vmx_take_back_event(struct lodge_vcpu *vcpu);
 void vmx_reflect_exception(struct lodge_vcpu *vcpu, u32 info, u32 code);
 
+/* perf.c */
+bool vmx_perf_load(struct vmx_vcpu *v);
+
 /* mitigate.c */
 int vmx_mitigate_init(void);
 bool vmx_needs_nx_huge(void);

@@ -55,6 +55,32 @@ struct vmx_host {
 };
 
 /**
+ * struct vmx_perf_plan - the host's performance counters at an entry and its exit
+ * @ctrl: VM-entry and VM-exit controls load IA32_PERF_GLOBAL_CTRL
+ * @pebs: IA32_PEBS_ENABLE is among the others
+ * @nr: MSRs in the MSR-load areas
+ * @guest: IA32_PERF_GLOBAL_CTRL in the guest
+ * @host: the same in the host
+ */
+struct vmx_perf_plan {
+	bool ctrl;
+	bool pebs;
+	u32 nr;
+	u64 guest;
+	u64 host;
+};
+
+/**
+ * struct vmx_perf - see perf.c
+ * @areas: the MSR-load areas, a page; constant
+ * @now: as the VMCS has it
+ */
+struct vmx_perf {
+	struct vmx_perf_areas *areas;
+	struct vmx_perf_plan now;
+};
+
+/**
  * struct vmx_vcpu - a vCPU's VMCS and what stands around it
  * @vmcs: the VMCS page
  * @msr_bitmap: the MSR bitmap page
@@ -69,6 +95,8 @@ struct vmx_host {
  * @host_cr4: HOST_CR4 as the VMCS has it
  * @proc: primary controls as the VMCS has them (windows come and go)
  * @host: the thread's state, parked
+ * @host_debugctl: DEBUGCTL to put back after the exit; 0: nothing to put back
+ * @perf: the host's performance counters; with interrupts off
  * @tsc_offset: guest TSC = host TSC + this
  * @exit_reason: of the last exit, with its high bits
  * @exit_qual: exit qualification, where the handler table says it is read
@@ -96,6 +124,8 @@ struct vmx_vcpu {
 	u64 host_cr4;
 	u32 proc;
 	struct vmx_host host;
+	u64 host_debugctl;
+	struct vmx_perf perf;
 	u64 tsc_offset;
 	u32 exit_reason;
 	u64 exit_qual;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Events before they reach the VMCS: how exceptions merge, what an exception
- * may be, and which LODGE_STATE_EVENTS a caller may set. vCPUs without a VMCS.
+ * may be, which LODGE_STATE_EVENTS a caller may set, and what an entry that is
+ * refused leaves. vCPUs without a VMCS.
  */
 #include <kunit/test.h>
 #include <linux/bits.h>
@@ -218,15 +219,16 @@ static void inject_rf(struct kunit *test)
 	for (i = 0; i < ARRAY_SIZE(cases); i++) {
 		for (old = 0; old < 2; old++) {
 			u64 flags = X86_EFLAGS_FIXED | (old ? X86_EFLAGS_RF : 0);
+			u64 want = flags;
 
+			if (cases[i].rf)
+				want |= X86_EFLAGS_RF;
 			vcpu->vmx.cached = VMX_CACHED_RFLAGS;
 			vcpu->vmx.rflags = flags;
 			vcpu->vmx.recheck = true;
 			vcpu->event = (struct lodge_pending_event){ .info = cases[i].info };
 			vmx_inject(vcpu);
-			KUNIT_EXPECT_EQ_MSG(test, vcpu->vmx.rflags,
-					    flags | (cases[i].rf ? X86_EFLAGS_RF : 0),
-					    "case %u", i);
+			KUNIT_EXPECT_EQ_MSG(test, vcpu->vmx.rflags, want, "case %u", i);
 			KUNIT_EXPECT_EQ(test, vcpu->vmx.injected.info, cases[i].info);
 			KUNIT_EXPECT_FALSE(test, vcpu->vmx.recheck);
 		}
@@ -439,6 +441,38 @@ static void inject_nmis_get(struct kunit *test)
 	}
 }
 
+/* ---------------------------------------------------------- refused entries */
+
+/* Reasons that are not about the guest's state are called by their name. */
+static void inject_entry_failed(struct kunit *test)
+{
+	static const struct {
+		u32 basic;
+		const char *word;
+	} cases[] = {
+		{ 33, "" },	/* some check that zeros fail */
+		{ 34, "MSR" },
+		{ 41, "machine check" },
+	};
+	struct lodge_vcpu *vcpu = make_vcpu(test, true);
+	u32 i;
+
+	vcpu->run = kunit_kzalloc(test, PAGE_SIZE, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, vcpu->run);
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		vcpu->vmx.exit_reason = cases[i].basic | BIT(31);
+		vcpu->vmx.injected.info = EXCEPTION(6u);
+		KUNIT_EXPECT_EQ(test, vmx_entry_failed(vcpu, false), (int)LODGE_NEXT_LEAVE);
+		KUNIT_EXPECT_EQ(test, vcpu->run->exit.reason, (u32)LODGE_EXIT_FAIL_ENTRY);
+		KUNIT_EXPECT_EQ(test, vcpu->run->exit.fail.hw_reason, vcpu->vmx.exit_reason);
+		KUNIT_EXPECT_NE(test, vcpu->run->exit.fail.text[0], '\0');
+		KUNIT_EXPECT_NOT_NULL_MSG(test, strstr(vcpu->run->exit.fail.text, cases[i].word),
+					  "reason %u", cases[i].basic);
+		/* The event is not lost. */
+		KUNIT_EXPECT_EQ(test, vcpu->event.info, EXCEPTION(6u));
+	}
+}
+
 static struct kunit_case inject_test_cases[] = {
 	KUNIT_CASE(inject_merge),
 	KUNIT_CASE(inject_real_mode),
@@ -450,6 +484,7 @@ static struct kunit_case inject_test_cases[] = {
 	KUNIT_CASE(inject_events_check),
 	KUNIT_CASE(inject_events_round),
 	KUNIT_CASE(inject_nmis_get),
+	KUNIT_CASE(inject_entry_failed),
 	{ }
 };
 

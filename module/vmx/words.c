@@ -250,19 +250,41 @@ static const char *vmx_vm86_segment(const struct vmx_guest *g)
 	return NULL;
 }
 
+/* Failures that the CPU itself names, by basic reason and qualification. */
+static const struct {
+	u32 basic;
+	u64 qualification;
+	const char *text;
+} vmx_named_failures[] = {
+	{ VMX_EXIT_INVALID_STATE, 2, "a PAE page-directory pointer has reserved bits" },
+	{ VMX_EXIT_INVALID_STATE, 4, "VMCS link pointer" },
+	{ VMX_EXIT_MSR_LOAD, 0, "an MSR of the host's perf could not be loaded" },
+	{ VMX_EXIT_MCE_ENTRY, 0, "a machine check came with the entry" },
+};
+
+static const char *vmx_named_failure(u32 basic, u64 qualification)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(vmx_named_failures); i++)
+		if (vmx_named_failures[i].basic == basic &&
+		    (basic != VMX_EXIT_INVALID_STATE ||
+		     vmx_named_failures[i].qualification == qualification))
+			return vmx_named_failures[i].text;
+	return NULL;
+}
+
 static void vmx_explain_guest(struct lodge_vcpu *vcpu, struct lodge_exit *e)
 {
 	struct vmx_guest g;
+	const char *text;
 	const char *seg;
 	int i;
 
-	switch (e->fail.qualification) {
-	case 2:
-		strscpy(e->fail.text, "a PAE page-directory pointer has reserved bits",
-			sizeof(e->fail.text));
-		return;
-	case 4:
-		strscpy(e->fail.text, "VMCS link pointer", sizeof(e->fail.text));
+	text = vmx_named_failure(vcpu->vmx.exit_reason & VMX_EXIT_REASON_BASIC,
+				 e->fail.qualification);
+	if (text) {
+		strscpy(e->fail.text, text, sizeof(e->fail.text));
 		return;
 	}
 	vmx_guest_collect(vcpu, &g);

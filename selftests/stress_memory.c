@@ -17,6 +17,7 @@
 
 #define PAGES		4096		/* 16 MiB */
 #define FEW_PAGES	1024
+#define FEWEST_PAGES	4
 #define HUGE_PAGES	(HUGE_SIZE / PAGE_SIZE)
 #define THP_PAGES	(4 * HUGE_PAGES)
 #define KSM_PAGES	128
@@ -289,6 +290,37 @@ TEST_F(stress, migration_and_invalidation_two_vcpus)
 		SKIP(return, "one CPU only");
 	migrate_and_invalidate(&mover, 2);
 	ASSERT_GT(mover.moves, 20);
+}
+
+/*
+ * What is to be met is a fault that has found the host's page and is held up,
+ * before it maps it, until that page has gone. So a page is replaced, and at a
+ * random moment after that, in which its guest faults on it, once more, by a
+ * thread that takes the CPU away from the guest's wherever that is. (A host that
+ * does not preempt in the kernel has only its interrupts to hold up a fault.)
+ */
+TEST_F(stress, few_pages)
+{
+	struct sched_param prio = { .sched_priority = 1 }, none = {};
+	int i;
+
+	stress.write_every = 2;
+	stress_create(small_memory(FEWEST_PAGES), FEWEST_PAGES, 2);
+	stress_start();
+	stress_passes(1);
+	ASSERT_TRUE(pin_to_cpu(0, self->cpus[0]));
+	ASSERT_TRUE(pin_to_cpu(stress.tid[0], self->cpus[0]));
+	ASSERT_TRUE(pin_to_cpu(stress.tid[1], self->cpus[self->nr_cpus - 1]));
+	ASSERT_EQ(0, sched_setscheduler(0, SCHED_FIFO, &prio));
+	for (i = 0; i < 6000; i++) {
+		if (i % 64 == 0)
+			op_invalidate();
+		op_replace(i / 16 % 2 ? 0 : 2);
+		/* How soon the guest is there differs much between machines. */
+		usleep(stress_random(32 << i % 5));
+	}
+	ASSERT_EQ(0, sched_setscheduler(0, SCHED_OTHER, &none));
+	finish();
 }
 
 /* --------------------------------------------------- memory replaced by other memory */

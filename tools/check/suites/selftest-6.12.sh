@@ -8,5 +8,6 @@
 # shellcheck source=tools/check/lib.sh
 . "$(dirname "$0")/../lib.sh"
 
-selftests --host 6.12 --cpus 2
+# In-kernel preemption everywhere, which 6.1 is tested without.
+selftests --host 6.12 --cpus 2 --append preempt=full
 done_testing

@@ -415,11 +415,8 @@ TEST_F(abi, info)
 
 TEST_F(abi, cloexec)
 {
-	int k;
-
-	self->fd[DEVICE] = open("/dev/lodge", O_RDWR | O_CLOEXEC);
-	for (k = 0; k < NR_KINDS; k++)
-		EXPECT_EQ(FD_CLOEXEC, fcntl(self->fd[k], F_GETFD) & FD_CLOEXEC);
+	EXPECT_EQ(FD_CLOEXEC, fcntl(self->fd[VM], F_GETFD) & FD_CLOEXEC);
+	EXPECT_EQ(FD_CLOEXEC, fcntl(self->fd[VCPU], F_GETFD) & FD_CLOEXEC);
 }
 
 TEST_F(abi, no_read_or_write)
@@ -429,7 +426,9 @@ TEST_F(abi, no_read_or_write)
 
 	for (k = 0; k < NR_KINDS; k++) {
 		EXPECT_EQ(-1, read(self->fd[k], &c, 1));
+		EXPECT_EQ(EINVAL, errno);
 		EXPECT_EQ(-1, write(self->fd[k], &c, 1));
+		EXPECT_EQ(EINVAL, errno);
 	}
 }
 
@@ -644,6 +643,7 @@ TEST(other_process)
 /* What one leaves behind, the next would meet. */
 TEST(many_vms)
 {
+	long refs = read_number(REFCOUNT);
 	struct vm *vm;
 	int i;
 
@@ -652,6 +652,7 @@ TEST(many_vms)
 		vcpu_destroy(vcpu_create(vm, 0));
 		vm_destroy(vm);
 	}
+	wait_until(read_number(REFCOUNT) == refs);
 }
 
 TEST_HARNESS_MAIN

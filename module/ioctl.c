@@ -38,7 +38,9 @@ static long lodge_call_copy(void *object, const struct lodge_call *call, void *b
 	if (err)
 		return err;
 	ret = call->run(object, buf);
-	if (call->out && copy_to_user(uarg, buf, call->size))
+	if (call->out == LODGE_OUT_NEVER || (call->out == LODGE_OUT_ERRORS && ret >= 0))
+		return ret;
+	if (copy_to_user(uarg, buf, call->size))
 		return -EFAULT;
 	return ret;
 }

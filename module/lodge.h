@@ -237,16 +237,29 @@ long lodge_vcpu_run(struct lodge_vcpu *vcpu);
 int lodge_vcpu_lock_killable(struct lodge_vcpu *vcpu);
 
 /**
+ * enum lodge_out - when a call's structure is copied back to its caller
+ * @LODGE_OUT_NEVER: it holds inputs only
+ * @LODGE_OUT_ERRORS: when the call fails, to say what was wrong. A call that has
+ *	changed something must not end in EFAULT
+ * @LODGE_OUT_ALWAYS: it is the answer of a call that changes nothing
+ */
+enum lodge_out {
+	LODGE_OUT_NEVER,
+	LODGE_OUT_ERRORS,
+	LODGE_OUT_ALWAYS,
+};
+
+/**
  * struct lodge_call - one ioctl
  * @cmd: its number
  * @size: of the structure as the module knows it; 0 when it takes none
- * @out: the structure is copied back, also when the call fails
+ * @out: when the structure is copied back
  * @run: does it. @arg is the structure in kernel memory, its tail checked
  */
 struct lodge_call {
 	unsigned int cmd;
 	u32 size;
-	bool out;
+	enum lodge_out out;
 	long (*run)(void *object, void *arg);
 };
 

@@ -283,13 +283,18 @@ static long lodge_vcpu_get_stats(void *object, void *arg)
 }
 
 static const struct lodge_call lodge_vcpu_calls[] = {
-	{ LODGE_VCPU_KICK, 0, false, lodge_vcpu_kick },
-	{ LODGE_VCPU_GET_STATE, sizeof(struct lodge_vcpu_state), true, lodge_vcpu_get_state },
-	{ LODGE_VCPU_SET_STATE, sizeof(struct lodge_vcpu_state), true, lodge_vcpu_set_state },
-	{ LODGE_VCPU_SET_CPUID, sizeof(struct lodge_cpuid), true, lodge_vcpu_set_cpuid },
-	{ LODGE_VCPU_INJECT, sizeof(struct lodge_inject), false, lodge_vcpu_inject },
-	{ LODGE_VCPU_TRANSLATE, sizeof(struct lodge_translate), true, lodge_vcpu_translate },
-	{ LODGE_VCPU_GET_STATS, sizeof(struct lodge_vcpu_stats), true, lodge_vcpu_get_stats },
+	{ LODGE_VCPU_KICK, 0, LODGE_OUT_NEVER, lodge_vcpu_kick },
+	{ LODGE_VCPU_GET_STATE, sizeof(struct lodge_vcpu_state), LODGE_OUT_ALWAYS,
+	  lodge_vcpu_get_state },
+	{ LODGE_VCPU_SET_STATE, sizeof(struct lodge_vcpu_state), LODGE_OUT_ERRORS,
+	  lodge_vcpu_set_state },
+	{ LODGE_VCPU_SET_CPUID, sizeof(struct lodge_cpuid), LODGE_OUT_ERRORS,
+	  lodge_vcpu_set_cpuid },
+	{ LODGE_VCPU_INJECT, sizeof(struct lodge_inject), LODGE_OUT_NEVER, lodge_vcpu_inject },
+	{ LODGE_VCPU_TRANSLATE, sizeof(struct lodge_translate), LODGE_OUT_ALWAYS,
+	  lodge_vcpu_translate },
+	{ LODGE_VCPU_GET_STATS, sizeof(struct lodge_vcpu_stats), LODGE_OUT_ALWAYS,
+	  lodge_vcpu_get_stats },
 };
 
 static long lodge_vcpu_ioctl(struct file *file, unsigned int cmd, unsigned long arg)

@@ -265,14 +265,18 @@ static long lodge_vm_msi(void *object, void *arg)
 }
 
 static const struct lodge_call lodge_vm_calls[] = {
-	{ LODGE_VM_MSI, sizeof(struct lodge_msi), false, lodge_vm_msi },
-	{ LODGE_VM_CREATE_VCPU, sizeof(struct lodge_create_vcpu), false, lodge_vm_create_vcpu },
-	{ LODGE_VM_MEM_UPDATE, sizeof(struct lodge_mem_update), true, lodge_vm_mem_update },
-	{ LODGE_VM_MEM_QUERY, sizeof(struct lodge_mem_query), true, lodge_vm_mem_query },
-	{ LODGE_VM_PAUSE, 0, false, lodge_vm_pause },
-	{ LODGE_VM_RESUME, 0, false, lodge_vm_resume },
-	{ LODGE_VM_CLOCK_GET, sizeof(struct lodge_clock), true, lodge_vm_clock_get },
-	{ LODGE_VM_CLOCK_SET, sizeof(struct lodge_clock), false, lodge_vm_clock_set },
+	{ LODGE_VM_MSI, sizeof(struct lodge_msi), LODGE_OUT_NEVER, lodge_vm_msi },
+	{ LODGE_VM_CREATE_VCPU, sizeof(struct lodge_create_vcpu), LODGE_OUT_NEVER,
+	  lodge_vm_create_vcpu },
+	{ LODGE_VM_MEM_UPDATE, sizeof(struct lodge_mem_update), LODGE_OUT_ERRORS,
+	  lodge_vm_mem_update },
+	{ LODGE_VM_MEM_QUERY, sizeof(struct lodge_mem_query), LODGE_OUT_ALWAYS,
+	  lodge_vm_mem_query },
+	{ LODGE_VM_PAUSE, 0, LODGE_OUT_NEVER, lodge_vm_pause },
+	{ LODGE_VM_RESUME, 0, LODGE_OUT_NEVER, lodge_vm_resume },
+	{ LODGE_VM_CLOCK_GET, sizeof(struct lodge_clock), LODGE_OUT_ALWAYS,
+	  lodge_vm_clock_get },
+	{ LODGE_VM_CLOCK_SET, sizeof(struct lodge_clock), LODGE_OUT_NEVER, lodge_vm_clock_set },
 };
 
 static long lodge_vm_ioctl(struct file *file, unsigned int cmd, unsigned long arg)

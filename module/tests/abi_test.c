@@ -475,7 +475,7 @@ static struct mm_struct *user_mm;
 #define BYTES_BIG	1024u	/* allocated */
 #define CALL_ANSWER	0xa5	/* what calls fill their argument with */
 
-enum { CMD_NONE = 0x100, CMD_IN, CMD_OUT, CMD_OUT_BIG, CMD_UNKNOWN };
+enum { CMD_NONE = 0x100, CMD_IN, CMD_SET, CMD_OUT, CMD_OUT_BIG, CMD_UNKNOWN };
 
 /**
  * struct call_log - what the calls saw and what they answer
@@ -522,10 +522,11 @@ static long call_big(void *object, void *arg)
 }
 
 static const struct lodge_call calls[] = {
-	{ CMD_NONE, 0, false, call_none },
-	{ CMD_IN, BYTES_SMALL, false, call_small },
-	{ CMD_OUT, BYTES_SMALL, true, call_small },
-	{ CMD_OUT_BIG, BYTES_BIG, true, call_big },
+	{ CMD_NONE, 0, LODGE_OUT_NEVER, call_none },
+	{ CMD_IN, BYTES_SMALL, LODGE_OUT_NEVER, call_small },
+	{ CMD_SET, BYTES_SMALL, LODGE_OUT_ERRORS, call_small },
+	{ CMD_OUT, BYTES_SMALL, LODGE_OUT_ALWAYS, call_small },
+	{ CMD_OUT_BIG, BYTES_BIG, LODGE_OUT_ALWAYS, call_big },
 };
 
 /**
@@ -548,6 +549,9 @@ static const struct call_row call_rows[] = {
 	{ CMD_IN, BYTES_SMALL, 0, 0, 0, true },
 	{ CMD_IN, BYTES_SMALL, 0, 7, 7, true },
 	{ CMD_IN, BYTES_SMALL, 0, -EBUSY, -EBUSY, true },
+	{ CMD_SET, BYTES_SMALL, 0, 0, 0, true },
+	{ CMD_SET, BYTES_SMALL, 0, 7, 7, true },
+	{ CMD_SET, BYTES_SMALL, 0, -EINVAL, -EINVAL, true },
 	{ CMD_OUT, BYTES_SMALL, 0, 0, 0, true },
 	{ CMD_OUT, BYTES_SMALL, 0, 7, 7, true },
 	{ CMD_OUT, BYTES_SMALL, 0, -ENOSPC, -ENOSPC, true },
@@ -607,6 +611,12 @@ struct call_world {
 	u8 after[PAGE_SIZE];
 };
 
+/* Is the structure copied back? */
+static bool call_answers(const struct call_row *row)
+{
+	return row->cmd == CMD_SET ? row->answer < 0 : row->cmd != CMD_IN;
+}
+
 static void call_row_test(struct kunit *test, u32 nr, unsigned long area, struct call_world *w)
 {
 	const struct call_row *row = &call_rows[nr];
@@ -626,7 +636,7 @@ static void call_row_test(struct kunit *test, u32 nr, unsigned long area, struct
 	KUNIT_EXPECT_EQ_MSG(test, w->log.runs, (u32)row->runs, "row %u", nr);
 	if (row->runs) {
 		KUNIT_EXPECT_EQ_MSG(test, memcmp(w->log.bytes, w->before, bytes), 0, "row %u", nr);
-		if (row->cmd != CMD_IN)
+		if (call_answers(row))
 			memset(w->before, CALL_ANSWER, bytes);
 	}
 	KUNIT_EXPECT_EQ_MSG(test, memcmp(w->after, w->before, PAGE_SIZE), 0,
@@ -700,6 +710,16 @@ static void expect_pointers(struct kunit *test, struct call_log *log, unsigned l
 	KUNIT_EXPECT_EQ(test, log->runs, 2u);
 }
 
+/* A call that has done something has not failed, though its memory is gone. */
+static void expect_no_late_fault(struct kunit *test, struct call_log *log, unsigned long area)
+{
+	memset(log, 0, sizeof(*log));
+	log->unmap = area;
+	KUNIT_EXPECT_EQ(test, put_user(BYTES_SMALL, (u32 __user *)area), 0);
+	KUNIT_EXPECT_EQ(test, lodge_call(log, calls, ARRAY_SIZE(calls), CMD_SET, area), 0l);
+	KUNIT_EXPECT_EQ(test, log->runs, 1u);
+}
+
 static void abi_call_pointers(struct kunit *test)
 {
 	struct call_log *log = kunit_kzalloc(test, sizeof(*log), GFP_KERNEL);
@@ -711,6 +731,11 @@ static void abi_call_pointers(struct kunit *test)
 	area = user_area(test);
 	if (area) {
 		expect_pointers(test, log, area);
+		vm_munmap(area, PAGE_SIZE);
+	}
+	area = user_area(test);
+	if (area) {
+		expect_no_late_fault(test, log, area);
 		vm_munmap(area, PAGE_SIZE);
 	}
 	kthread_unuse_mm(user_mm);

@@ -226,6 +226,7 @@ static inline struct lodge_vcpu *lodge_vcpu_from(struct lodge_vm *vm, u32 id)
 int lodge_vm_open(void);
 void lodge_vm_get(struct lodge_vm *vm);
 void lodge_vm_put(struct lodge_vm *vm);
+void lodge_vms_each(void (*fn)(struct lodge_vm *vm));
 void lodge_vms_resumed(u64 suspend_tsc);
 
 /* vcpu.c */

@@ -115,12 +115,14 @@ static int __init lodge_init(void)
 	ret = lodge_cpuid_module_init();
 	if (ret)
 		goto err_vmx;
+	kvmclock_module_init();
 	ret = misc_register(&lodge_device);
 	if (ret)
-		goto err_cpuid;
+		goto err_clock;
 	return 0;
 
-err_cpuid:
+err_clock:
+	kvmclock_module_exit();
 	lodge_cpuid_module_exit();
 err_vmx:
 	vmx_module_exit();
@@ -130,6 +132,7 @@ err_vmx:
 static void __exit lodge_exit(void)
 {
 	misc_deregister(&lodge_device);
+	kvmclock_module_exit();
 	lodge_cpuid_module_exit();
 	vmx_module_exit();
 }

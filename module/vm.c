@@ -69,6 +69,8 @@ static struct lodge_vm *lodge_vm_create(void)
 	spin_lock(&lodge_vms_lock);
 	list_add(&vm->all, &lodge_vms);
 	spin_unlock(&lodge_vms_lock);
+	/* The host may have changed its mind before it could find the VM. */
+	lodge_vmclock_follow(vm, kvmclock_tsc_trusted());
 	return vm;
 
 err_disown:
@@ -107,6 +109,33 @@ void lodge_vm_put(struct lodge_vm *vm)
 	vmx_disown();
 	mutex_destroy(&vm->lock);
 	kfree(vm);
+}
+
+/**
+ * lodge_vms_each() - call a function for every VM
+ * @fn: the function. A VM that is made meanwhile may be left out
+ *
+ * Context: may sleep.
+ */
+void lodge_vms_each(void (*fn)(struct lodge_vm *vm))
+{
+	struct lodge_vm *vm, *done = NULL;
+
+	spin_lock(&lodge_vms_lock);
+	list_for_each_entry(vm, &lodge_vms, all) {
+		if (!refcount_inc_not_zero(&vm->refs))
+			continue;
+		spin_unlock(&lodge_vms_lock);
+		/* Not before: it has to lead to this one. */
+		if (done)
+			lodge_vm_put(done);
+		fn(vm);
+		done = vm;
+		spin_lock(&lodge_vms_lock);
+	}
+	spin_unlock(&lodge_vms_lock);
+	if (done)
+		lodge_vm_put(done);
 }
 
 /**

@@ -7,6 +7,9 @@
 #define GPA_WALL	(GPA_FREE + 0x100)
 #define SLACK_NS	(2 * NSEC_PER_MSEC)
 
+#define CLOCKSOURCE	"/sys/devices/system/clocksource/clocksource0/"
+#define PVCLOCK_STABLE	1
+
 /* The page a kvmclock guest reads (MSR_KVM_SYSTEM_TIME). */
 struct pvclock {
 	u32 version;
@@ -54,7 +57,7 @@ static u64 scale(u64 delta, const struct pvclock *p)
 }
 
 /* As a guest kernel reads it. */
-static u64 read_clock(u64 gpa)
+static u64 read_clock_flags(u64 gpa, u8 *flags)
 {
 	const struct pvclock *p = (const struct pvclock *)gpa;
 	u32 version;
@@ -64,9 +67,17 @@ static u64 read_clock(u64 gpa)
 		version = READ_ONCE(p->version) & ~1U;
 		asm volatile("lfence" : : : "memory");
 		ns = p->system_time + scale(read_tsc() - p->tsc_timestamp, p);
+		*flags = p->flags;
 		asm volatile("lfence" : : : "memory");
 	} while (version != READ_ONCE(p->version));
 	return ns;
+}
+
+static u64 read_clock(u64 gpa)
+{
+	u8 flags;
+
+	return read_clock_flags(gpa, &flags);
 }
 
 static u64 get_clock(struct vm *vm, struct lodge_clock *clock)
@@ -199,6 +210,126 @@ TEST_F(clock, two_vcpus)
 		ASSERT_GE(now, last);
 		last = now;
 	}
+	vcpu_destroy(other);
+}
+
+/* ------------------------------------------ the host leaves its TSC meanwhile */
+
+static u64 last_value;		/* the latest time read without the stable flag */
+static u64 latest;		/* the latest time that any vCPU has seen */
+static u64 reads[2];
+static u32 flags_seen[2];
+static u32 stop;
+
+/* The greater of the two, which *@at is afterwards. */
+static u64 raise_to(u64 *at, u64 value)
+{
+	u64 old = __atomic_load_n(at, __ATOMIC_SEQ_CST);
+
+	do {
+		if (old >= value)
+			return old;
+	} while (!__atomic_compare_exchange_n(at, &old, value, false, __ATOMIC_SEQ_CST,
+					      __ATOMIC_SEQ_CST));
+	return value;
+}
+
+/* As Linux does: without the flag vCPUs see to it that no one's time goes back. */
+static void watch_together(u64 id)
+{
+	u64 gpa = GPA_CLOCK + id * 0x200, before, now;
+	u8 flags;
+
+	irq_on();
+	wrmsr(MSR_KVM_SYSTEM_TIME, gpa | 1);
+	while (!READ_ONCE(stop)) {
+		before = __atomic_load_n(&latest, __ATOMIC_SEQ_CST);
+		now = read_clock_flags(gpa, &flags);
+		if (!(flags & PVCLOCK_STABLE))
+			now = raise_to(&last_value, now);
+		GUEST_ASSERT(now >= before);
+		raise_to(&latest, now);
+		WRITE_ONCE(flags_seen[id], flags);
+		WRITE_ONCE(reads[id], reads[id] + 1);
+	}
+	guest_done();
+}
+
+/* Both vCPUs have read the time, with these flags, since now. */
+static void wait_for_flags(u32 flags)
+{
+	u64 from[2] = { READ_ONCE(reads[0]), READ_ONCE(reads[1]) };
+
+	wait_until(READ_ONCE(reads[0]) > from[0] + 100 && READ_ONCE(flags_seen[0]) == flags &&
+		   READ_ONCE(reads[1]) > from[1] + 100 && READ_ONCE(flags_seen[1]) == flags);
+}
+
+static const char *other_clocksource(void)
+{
+	static const char *const names[] = { "hpet", "acpi_pm" };
+	char text[128];
+	size_t i;
+
+	if (read_text(CLOCKSOURCE "available_clocksource", text, sizeof(text)))
+		return NULL;
+	for (i = 0; i < ARRAY_SIZE(names); i++)
+		if (strstr(text, names[i]))
+			return names[i];
+	return NULL;
+}
+
+static u8 page_flags(const struct vm *vm)
+{
+	return ((const struct pvclock *)(vm->low + GPA_CLOCK))->flags;
+}
+
+/* A VM that begins while the host does not trust its TSC. */
+static void begin_without_tsc(void)
+{
+	struct vm *vm = vm_create();
+	struct vcpu *vcpu = vcpu_create_at(vm, 0, watch_clock, GPA_CLOCK);
+	u64 before = get_clock(vm, NULL);
+
+	require(guest_run_value(vcpu) + SLACK_NS >= before);
+	require(!page_flags(vm));
+	vcpu_destroy(vcpu);
+	vm_destroy(vm);
+}
+
+/* No vCPU sees time go back, and none goes on to believe in the host's TSC. */
+TEST_F(clock, host_leaves_tsc)
+{
+	struct vcpu *other = vcpu_create_at(self->vm, 1, watch_together, 1);
+	const char *source = other_clocksource();
+	pthread_t thread[2];
+	u64 now;
+
+	if (!source || write_text(CLOCKSOURCE "current_clocksource", "tsc"))
+		SKIP(return, "the host has no other clock, or no good TSC");
+	vcpu_start_long(self->vcpu, watch_together, 0);
+	thread[0] = guest_thread(self->vcpu);
+	thread[1] = guest_thread(other);
+	wait_for_flags(PVCLOCK_STABLE);
+
+	ASSERT_EQ(0, write_text(CLOCKSOURCE "current_clocksource", source));
+	wait_for_flags(0);
+	now = get_clock(self->vm, NULL);
+	wait_for_flags(0);
+	ASSERT_GE(READ_ONCE(latest), now);
+	ASSERT_LE(READ_ONCE(latest), get_clock(self->vm, NULL) + SLACK_NS);
+	begin_without_tsc();
+
+	/* Its return changes nothing, until the clock is set. */
+	ASSERT_EQ(0, write_text(CLOCKSOURCE "current_clocksource", "tsc"));
+	wait_for_flags(0);
+	WRITE_ONCE(stop, 1);
+	join(thread[0]);
+	join(thread[1]);
+	ASSERT_EQ(0, set_clock(self->vm, 5000 * NSEC_PER_SEC, 0));
+	self->vcpu->complete = false;
+	vcpu_start_long(self->vcpu, watch_clock, GPA_CLOCK);
+	ASSERT_GE(guest_run_value(self->vcpu), 5000 * NSEC_PER_SEC);
+	ASSERT_EQ(PVCLOCK_STABLE, page_flags(self->vm));
 	vcpu_destroy(other);
 }
 

@@ -3,17 +3,19 @@
  * kvmclock: a page of guest memory per vCPU from which the guest makes
  * nanoseconds out of its TSC, without an exit.
  *
- * Guest time runs by the host's TSC where that is stable. Then all vCPUs share
- * one base, which moves only when the clock is set, so that no two of them can
- * disagree. Where it is not, each update takes a base from CLOCK_MONOTONIC_RAW,
- * and the guest, not seeing the stable bit, keeps time monotonic by itself.
+ * Guest time runs by the host's TSC where the host trusts that. Then all vCPUs
+ * share one base, which moves only when the clock is set, so that no two of them
+ * can disagree. Where it does not, each update takes a base from
+ * CLOCK_MONOTONIC_RAW, and the guest, not seeing the stable bit, keeps time
+ * monotonic by itself. A clock goes from the first to the second when the host
+ * loses its trust (hostclock.c), and back only by being set.
  */
-#include <linux/cpufeature.h>
 #include <linux/errno.h>
 #include <linux/irqflags.h>
 #include <linux/ktime.h>
 #include <linux/math64.h>
 #include <linux/overflow.h>
+#include <linux/smp.h>
 #include <asm/pvclock.h>
 #include <asm/tsc.h>
 
@@ -50,12 +52,6 @@ static void sample_clocks(struct clock_sample *now)
 	now->raw_ns = ktime_get_raw_ns();
 	now->real_ns = ktime_get_real_ns();
 	local_irq_restore(flags);
-}
-
-static bool host_tsc_stable(void)
-{
-	return boot_cpu_has(X86_FEATURE_CONSTANT_TSC) && boot_cpu_has(X86_FEATURE_NONSTOP_TSC) &&
-	       !check_tsc_unstable();
 }
 
 /* -------------------------------------------------------------- arithmetic */
@@ -131,42 +127,49 @@ void kvmclock_fill(struct pvclock_vcpu_time_info *page, const struct kvmclock_ba
 	};
 }
 
+/**
+ * kvmclock_ns() - guest time
+ * @base: where it stands
+ * @tsc: host TSC
+ * @raw_ns: CLOCK_MONOTONIC_RAW, taken with @tsc
+ *
+ * Return: nanoseconds.
+ */
+u64 kvmclock_ns(const struct kvmclock_base *base, u64 tsc, u64 raw_ns)
+{
+	if (base->stable)
+		return base->ns + pvclock_scale_delta(tsc - base->tsc, base->mult, base->shift);
+	/* By a TSC that is off, this CPU's clock may be behind the one of the base. */
+	return base->ns + (raw_ns > base->raw_ns ? raw_ns - base->raw_ns : 0);
+}
+
 static u64 guest_ns_at(const struct kvmclock_base *base, const struct clock_sample *at)
 {
-	if (!base->stable)
-		return base->ns + (at->raw_ns - base->raw_ns);
-	return base->ns + pvclock_scale_delta(at->tsc - base->tsc, base->mult, base->shift);
+	return kvmclock_ns(base, at->tsc, at->raw_ns);
 }
 
 /* ------------------------------------------------------------ the VM's clock */
 
-/* The base as it counts now: a host TSC may have gone bad since it was taken. */
 static struct kvmclock_base read_base(struct lodge_vmclock *clock)
 {
 	struct kvmclock_base base;
-	unsigned int seq;
 
-	do {
-		seq = read_seqbegin(&clock->lock);
-		base = clock->base;
-	} while (read_seqretry(&clock->lock, seq));
-
-	base.stable = base.stable && host_tsc_stable();
+	mutex_lock(&clock->lock);
+	base = clock->base;
+	mutex_unlock(&clock->lock);
 	return base;
 }
 
-/* Interrupts off: resync comes in the resume path, where they are. */
-static void set_clock(struct lodge_vm *vm, const struct clock_sample *now, u64 ns)
+/* The clock's lock is held, or nothing else runs. */
+static void set_base(struct lodge_vmclock *clock, const struct clock_sample *now, u64 ns,
+		     bool stable)
 {
-	struct kvmclock_base *base = &vm->clock.base;
-	unsigned long flags;
+	struct kvmclock_base *base = &clock->base;
 
-	write_seqlock_irqsave(&vm->clock.lock, flags);
 	base->tsc = now->tsc;
 	base->raw_ns = now->raw_ns;
 	base->ns = ns;
-	base->stable = host_tsc_stable();
-	write_sequnlock_irqrestore(&vm->clock.lock, flags);
+	WRITE_ONCE(base->stable, stable);	/* lodge_vmclock_stable() */
 }
 
 static void request_updates(struct lodge_vm *vm)
@@ -185,12 +188,13 @@ static void request_updates(struct lodge_vm *vm)
  */
 void lodge_vmclock_init(struct lodge_vm *vm)
 {
+	struct lodge_vmclock *clock = &vm->clock;
 	struct clock_sample now;
 
-	seqlock_init(&vm->clock.lock);
-	kvmclock_scale(tsc_khz, &vm->clock.base.mult, &vm->clock.base.shift);
+	mutex_init(&clock->lock);
+	kvmclock_scale(tsc_khz, &clock->base.mult, &clock->base.shift);
 	sample_clocks(&now);
-	set_clock(vm, &now, 0);
+	set_base(clock, &now, 0, kvmclock_tsc_trusted());
 }
 
 /**
@@ -198,7 +202,7 @@ void lodge_vmclock_init(struct lodge_vm *vm)
  * @vm: the VM
  * @out: its three members are filled
  *
- * Context: any but NMI.
+ * Context: may sleep.
  */
 void lodge_vmclock_get(struct lodge_vm *vm, struct lodge_clock *out)
 {
@@ -216,15 +220,61 @@ void lodge_vmclock_get(struct lodge_vm *vm, struct lodge_clock *out)
  * @vm: the VM. Paused, if no vCPU shall see another go first
  * @in: guest time, and the host time it was right at, or 0
  *
- * Context: any but NMI; of two at once the last one counts.
+ * Context: may sleep.
  */
 void lodge_vmclock_set(struct lodge_vm *vm, const struct lodge_clock *in)
 {
 	struct clock_sample now;
 
+	mutex_lock(&vm->clock.lock);
 	sample_clocks(&now);
-	set_clock(vm, &now, kvmclock_shifted_ns(in->guest_ns, in->host_ns, now.real_ns));
+	set_base(&vm->clock, &now, kvmclock_shifted_ns(in->guest_ns, in->host_ns, now.real_ns),
+		 kvmclock_tsc_trusted());
+	mutex_unlock(&vm->clock.lock);
 	request_updates(vm);
+}
+
+/* On each CPU: the latest TSC of all. */
+static void note_tsc(void *arg)
+{
+	atomic64_t *latest = arg;
+	s64 tsc = rdtsc_ordered();
+	s64 seen = atomic64_read(latest);
+
+	while (tsc > seen && !atomic64_try_cmpxchg(latest, &seen, tsc))
+		;
+}
+
+/**
+ * lodge_vmclock_follow() - leave the host's TSC when the host has left it
+ * @vm: the VM
+ * @trusted: the host trusts its TSC
+ *
+ * No vCPU sees time go back. While the base changes none is in the guest: each
+ * has its request before the interrupt that takes it out, and waits for the lock
+ * in kvmclock_update() before it enters again. The new base begins as late as any
+ * CPU's TSC could have made it for a guest.
+ *
+ * The way back is not taken: a guest may by then have read times, from a TSC that
+ * was wrong, which no base knows of.
+ *
+ * Context: may sleep; interrupts every CPU, once in a VM's life.
+ */
+void lodge_vmclock_follow(struct lodge_vm *vm, bool trusted)
+{
+	struct lodge_vmclock *clock = &vm->clock;
+	atomic64_t latest = ATOMIC64_INIT(0);
+	struct clock_sample now;
+
+	mutex_lock(&clock->lock);
+	if (clock->base.stable && !trusted) {
+		request_updates(vm);
+		on_each_cpu(note_tsc, &latest, 1);
+		sample_clocks(&now);
+		now.tsc = atomic64_read(&latest);
+		set_base(clock, &now, guest_ns_at(&clock->base, &now), false);
+	}
+	mutex_unlock(&clock->lock);
 }
 
 /**
@@ -234,17 +284,19 @@ void lodge_vmclock_set(struct lodge_vm *vm, const struct lodge_clock *in)
  * CLOCK_MONOTONIC_RAW stood still in between, as guest time is meant to. It may
  * be a little behind the TSC that was, and no vCPU may see time go back.
  *
- * Context: any but NMI; in the resume path, interrupts off.
+ * Context: the resume path: interrupts off and nothing else runs. Who holds the
+ * clock's lock does not freeze, so nobody does.
  */
 void lodge_vmclock_resync(struct lodge_vm *vm)
 {
-	struct kvmclock_base base = read_base(&vm->clock);
+	const struct kvmclock_base *base = &vm->clock.base;
 	struct clock_sample now;
 	u64 passed;
 
 	sample_clocks(&now);
-	passed = now.raw_ns - base.raw_ns;
-	set_clock(vm, &now, base.ns + passed + (passed >> RAW_ERROR_SHIFT));
+	passed = now.raw_ns - base->raw_ns;
+	set_base(&vm->clock, &now, base->ns + passed + (passed >> RAW_ERROR_SHIFT),
+		 base->stable);
 	request_updates(vm);
 }
 
@@ -371,7 +423,7 @@ static void update_wall_clock(struct lodge_vcpu *vcpu)
  *
  * To be called for LODGE_REQ_CLOCK, which is set when one of the MSRs, the VM's
  * clock or (by whoever changes it) the vCPU's TSC offset has changed; and, while
- * the VM's clock is not stable, when the vCPU has come to another CPU.
+ * the VM's clock is not stable, when the vCPU has been loaded on a CPU.
  *
  * Context: may sleep; writes guest memory.
  */

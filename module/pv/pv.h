@@ -3,8 +3,9 @@
 #ifndef LODGE_PV_H
 #define LODGE_PV_H
 
+#include <linux/compiler.h>
 #include <linux/lodge.h>
-#include <linux/seqlock.h>
+#include <linux/mutex.h>
 
 #include "../types.h"
 
@@ -17,9 +18,9 @@ struct pvclock_vcpu_time_info;
  * @ns: guest nanoseconds at @tsc
  * @mult: guest ns = @ns + (((host TSC - @tsc) shifted left by @shift) * @mult >> 32)
  * @shift: see @mult; negative: shifted right
- * @stable: the host's TSC is the same on all CPUs: this one base serves all
- *	vCPUs until the clock is set. Else each update of a vCPU's page takes a
- *	new one from CLOCK_MONOTONIC_RAW
+ * @stable: guest time runs by the host's TSC: this one base serves all vCPUs
+ *	until the clock is set. Else each update of a vCPU's page takes a new one
+ *	from CLOCK_MONOTONIC_RAW
  */
 struct kvmclock_base {
 	u64 tsc;
@@ -32,11 +33,13 @@ struct kvmclock_base {
 
 /**
  * struct lodge_vmclock - a VM's clock
- * @lock: protects @base; written by setters, read by who computes a time
- * @base: where guest time stands
+ * @lock: held by who changes @base until all may go by the new one, and by who
+ *	copies it
+ * @base: where guest time stands; under @lock, but for what
+ *	lodge_vmclock_stable() reads
  */
 struct lodge_vmclock {
-	seqlock_t lock;
+	struct mutex lock;	/* protects: @base */
 	struct kvmclock_base base;
 };
 
@@ -55,10 +58,22 @@ struct lodge_vcpu_clock {
 	bool wall_due;
 };
 
+/* hostclock.c */
+void kvmclock_module_init(void);
+void kvmclock_module_exit(void);
+bool kvmclock_tsc_trusted(void);
+
 void lodge_vmclock_init(struct lodge_vm *vm);
 void lodge_vmclock_get(struct lodge_vm *vm, struct lodge_clock *out);
 void lodge_vmclock_set(struct lodge_vm *vm, const struct lodge_clock *in);
+void lodge_vmclock_follow(struct lodge_vm *vm, bool trusted);
 void lodge_vmclock_resync(struct lodge_vm *vm);
+
+/* Does one base serve all vCPUs? Any context; a change to no comes with LODGE_REQ_CLOCK. */
+static inline bool lodge_vmclock_stable(const struct lodge_vmclock *clock)
+{
+	return READ_ONCE(clock->base.stable);
+}
 
 /* Guest MSR writes; owner. 0, or -EINVAL for a #GP. The pages follow by kvmclock_update(). */
 bool kvmclock_address_ok(u64 gpa, u32 size);
@@ -73,6 +88,7 @@ void kvmclock_reset(struct lodge_vcpu *vcpu);
 void kvmclock_scale(u32 khz, u32 *mult, s8 *shift);
 u64 kvmclock_shifted_ns(u64 guest_ns, u64 then_ns, u64 now_ns);
 u32 kvmclock_next_version(u32 version);
+u64 kvmclock_ns(const struct kvmclock_base *base, u64 tsc, u64 raw_ns);
 void kvmclock_fill(struct pvclock_vcpu_time_info *page, const struct kvmclock_base *base,
 		   u64 tsc_offset);
 

@@ -213,6 +213,72 @@ static void kvmclock_resume(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, test_bit(LODGE_REQ_CLOCK, &f->vcpu[1]->requests));
 }
 
+/* Without a TSC to go by, it is the host's time; never one from before the base. */
+static void kvmclock_by_host_time(struct kunit *test)
+{
+	static const struct {
+		u64 raw_ns, want;
+	} cases[] = {
+		{ 1000, 77 }, { 1001, 78 }, { 5000000000, 5000000000 - 1000 + 77 },
+		{ 999, 77 }, { 0, 77 },
+	};
+	struct kvmclock_base base = { .tsc = 500, .raw_ns = 1000, .ns = 77 };
+	u32 i;
+
+	kvmclock_scale(1000000, &base.mult, &base.shift);
+	for (i = 0; i < ARRAY_SIZE(cases); i++)
+		KUNIT_EXPECT_EQ(test, kvmclock_ns(&base, 1ull << 40, cases[i].raw_ns),
+				cases[i].want);
+	base.stable = true;
+	KUNIT_EXPECT_EQ(test, kvmclock_ns(&base, 500 + 1000000, 0), 77 + 1000000);
+}
+
+static bool all_requested(const struct kvmclock_fixture *f)
+{
+	u32 i;
+
+	for (i = 0; i < ARRAY_SIZE(f->vcpu); i++)
+		if (!test_bit(LODGE_REQ_CLOCK, &f->vcpu[i]->requests))
+			return false;
+	return true;
+}
+
+/* The host stops to trust its TSC: so do guests, and their time goes on. */
+static void kvmclock_follow(struct kunit *test)
+{
+	struct kvmclock_fixture *f = test->priv;
+	struct kvmclock_base *base = &f->vm->clock.base, old;
+	struct lodge_clock before, after;
+
+	base->ns = 1ull << 50;
+	base->stable = true;
+	lodge_vmclock_follow(f->vm, true);
+	KUNIT_EXPECT_TRUE(test, lodge_vmclock_stable(&f->vm->clock));
+	KUNIT_EXPECT_FALSE(test, all_requested(f));
+
+	/* Long ago, so that the host's other clock would not do: it is none of TSC's. */
+	base->raw_ns -= 1000ull * NSEC_PER_SEC;
+	lodge_vmclock_get(f->vm, &before);
+	lodge_vmclock_follow(f->vm, false);
+	lodge_vmclock_get(f->vm, &after);
+	KUNIT_EXPECT_FALSE(test, lodge_vmclock_stable(&f->vm->clock));
+	KUNIT_EXPECT_TRUE(test, all_requested(f));
+	KUNIT_EXPECT_GE(test, base->tsc, before.host_tsc);
+	KUNIT_EXPECT_GE(test, base->ns, before.guest_ns);
+	KUNIT_EXPECT_GE(test, after.guest_ns, base->ns);
+	KUNIT_EXPECT_LT(test, after.guest_ns, before.guest_ns + 60ull * NSEC_PER_SEC);
+
+	/* Once, and there is no way back but to set it. */
+	old = *base;
+	lodge_vmclock_follow(f->vm, false);
+	lodge_vmclock_follow(f->vm, true);
+	KUNIT_EXPECT_EQ(test, memcmp(&old, base, sizeof(old)), 0);
+	lodge_vmclock_resync(f->vm);
+	KUNIT_EXPECT_FALSE(test, lodge_vmclock_stable(&f->vm->clock));
+	lodge_vmclock_set(f->vm, &after);
+	KUNIT_EXPECT_EQ(test, lodge_vmclock_stable(&f->vm->clock), kvmclock_tsc_trusted());
+}
+
 static void kvmclock_msrs(struct kunit *test)
 {
 	static const struct {
@@ -287,6 +353,8 @@ static struct kunit_case kvmclock_cases[] = {
 	KUNIT_CASE(kvmclock_monotonic),
 	KUNIT_CASE(kvmclock_get_set),
 	KUNIT_CASE(kvmclock_resume),
+	KUNIT_CASE(kvmclock_by_host_time),
+	KUNIT_CASE(kvmclock_follow),
 	KUNIT_CASE(kvmclock_msrs),
 	{}
 };

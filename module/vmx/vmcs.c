@@ -127,10 +127,10 @@ static void vmx_vmcs_load(struct lodge_vcpu *vcpu, int cpu)
 	if (moved) {
 		vmx_host_fill_cpu(cpu);
 		vmx_vmwrite(VMCS_TSC_OFFSET, v->tsc_offset);	/* a resume changes it */
-		/* Each CPU with a TSC of its own: the guest's clock starts there. */
-		if (!vcpu->vm->clock.base.stable)
-			set_bit(LODGE_REQ_CLOCK, &vcpu->requests);
 	}
+	/* Each CPU has a TSC of its own, and it may run at any rate. */
+	if (!lodge_vmclock_stable(&vcpu->vm->clock))
+		set_bit(LODGE_REQ_CLOCK, &vcpu->requests);
 out:
 	local_irq_restore(flags);
 }

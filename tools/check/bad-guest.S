@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Guests that misbehave, one per build: a PVH kernel of a few instructions, in
- * 32-bit protected mode. DO names what it does.
+ * 32-bit protected mode. DO names what it does. One does what it is told.
  */
 	.section .note.Xen, "a", @note
 	.long	4, 4, 18		/* name and value sizes, XEN_ELFNOTE_PHYS32_ENTRY */
@@ -28,6 +28,24 @@ halt:
 	jmp	halt
 wild_jump:				/* into addresses where no memory is */
 	ljmp	$0x10, $0xd0000000
+keys:					/* r restarts it, any other switches it off */
+	mov	$0x3fc, %dx
+	mov	$0x02, %al		/* RTS: ready to receive */
+	out	%al, %dx
+	mov	$0x3fd, %dx
+1:	in	%dx, %al
+	test	$0x01, %al		/* a key is there */
+	jz	1b
+	mov	$0x3f8, %dx
+	in	%dx, %al
+	mov	$0x602, %dx		/* reset register */
+	cmp	$'r', %al
+	mov	$1, %al
+	je	2f
+	mov	$0x600, %dx		/* sleep control: S5, enable */
+	mov	$0x34, %al
+2:	out	%al, %dx
+	jmp	.
 string_io:
 	mov	$0x1234, %dx
 	mov	$16, %ecx

@@ -108,6 +108,15 @@ ends "a guest that reboots" 130 45 $kernel --initrd /guest/initrd --mem 128M \
 starts=$(grep -c 'guest: begin' out)
 [ "$starts" -ge 2 ] || echo "@not ok a guest that reboots: started $starts times"
 
+# What is typed is not lost when the guest restarts.
+printf rrp | timeout -k 20 60 lodge run --kernel /guest/bad-keys --mem 32M >out 2>err
+status=$?
+if [ $status = 0 ]; then
+	echo "@ok keys reach a guest that restarts"
+else
+	echo "@not ok keys reach a guest that restarts: status $status"
+fi
+
 # SIGKILL ends it at any time, and leaves nothing that keeps the module busy.
 lodge run --kernel $kernel --initrd /guest/initrd --mem 256M \
 	--append "console=ttyS0 quiet" </dev/null >out 2>&1 &

@@ -193,6 +193,8 @@ static int attend(struct machine *m, int signals)
 	struct console *c = m->console;
 	int sig = 0;
 
+	/* Typed before a reboot, and not yet taken by the guest. */
+	machine_feed(m);
 	while (!machine_ended(m)) {
 		struct pollfd p[] = {
 			{ .fd = m->wake, .events = POLLIN },

@@ -2,6 +2,7 @@
 /*
  * lodge: the program. Picks the subcommand; each has a file of its own.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -51,8 +52,10 @@ int main(int argc, char **argv)
 {
 	const char *name = argc > 1 ? argv[1] : NULL;
 
-	if (open_standard_files() < 0)
+	if (open_standard_files() < 0) {
+		complain("/dev/null: %s", strerror(errno));
 		return EXIT_SETUP;
+	}
 	if (!name) {
 		complain("no command given; try 'lodge --help'");
 		return EXIT_USAGE;

@@ -82,8 +82,8 @@ static int parse_cpus(const char *text, unsigned int *cpus)
 	return 0;
 }
 
-/* Take one option; -1 after a complaint. */
-static int take_option(struct config *c, int option, char **argv)
+/* Take one option, given as @text; -1 after a complaint. */
+static int take_option(struct config *c, int option, const char *text)
 {
 	switch (option) {
 	case 'k':
@@ -100,10 +100,9 @@ static int take_option(struct config *c, int option, char **argv)
 	case 'c':
 		return parse_cpus(optarg, &c->cpus);
 	case ':':
-		return complain("run: option '%s' needs a value", argv[optind - 1]);
+		return complain("run: option '%s' needs a value", text);
 	default:
-		return complain("run: unknown option '%s'; try 'lodge run --help'",
-				argv[optind - 1]);
+		return complain("run: unknown option '%s'; try 'lodge run --help'", text);
 	}
 }
 
@@ -119,14 +118,15 @@ static int parse_options(struct config *c, int argc, char **argv)
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
-	int option;
+	int option, at = optind;
 
 	opterr = 0;
 	while ((option = getopt_long(argc, argv, "+:", options, NULL)) != -1) {
 		if (option == 'h')
 			return 1;
-		if (take_option(c, option, argv))
+		if (take_option(c, option, argv[at]))
 			return -1;
+		at = optind;
 	}
 	if (optind < argc)
 		return complain("run: what is '%s'? Only options are taken; try 'lodge run --help'",

@@ -10,12 +10,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "backend.h"
 #include "commands.h"
 #include "complain.h"
-#include "vm.h"
 
 static const char help[] =
 	"Usage: lodge doctor\n"
@@ -323,7 +324,7 @@ static bool check_module(void)
 		fail_open(errno);
 		return false;
 	}
-	err = lodge_call(dev, LODGE_GET_INFO, &info) ? errno : 0;
+	err = ioctl(dev, LODGE_GET_INFO, &info) ? errno : 0;
 	close(dev);
 	if (err) {
 		bad("install both from the same source",

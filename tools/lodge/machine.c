@@ -25,7 +25,7 @@ static void send_msi(void *arg, u64 address, u32 data)
 {
 	struct machine *m = arg;
 
-	vm_send_msi(m->vm, address, data);
+	m->vm->backend->send_msi(m->vm, address, data);
 }
 
 static void serial_irq(void *arg, bool high)
@@ -78,11 +78,11 @@ static int create_devices(struct machine *m)
 
 static int check_config(const struct machine *m)
 {
-	unsigned int max = m->info.max_vcpus < MAX_VCPUS ? m->info.max_vcpus : MAX_VCPUS;
+	unsigned int max = m->vm->max_vcpus < MAX_VCPUS ? m->vm->max_vcpus : MAX_VCPUS;
 
 	if (m->config->cpus > max)
 		return complain("--cpus: at most %u are possible", max);
-	return ram_check(m->config->mem, m->info.gpa_bits);
+	return ram_check(m->config->mem, m->vm->gpa_bits);
 }
 
 static int create_vcpus(struct machine *m)
@@ -105,14 +105,15 @@ static int load(struct machine *m)
 		.append = m->config->append,
 		.ram = &m->ram,
 	};
+	const struct backend *backend = m->vm->backend;
 	struct lodge_vcpu_state state;
 
-	if (vcpu_get_state(m->vcpu[0].fd, &state, ENTRY_GROUPS))
+	if (backend->get_state(&m->vcpu[0], &state, ENTRY_GROUPS))
 		return complain("cannot read a vCPU's registers: %s", strerror(errno));
 	if (acpi_build(&m->ram, m->nr_vcpus, &boot.rsdp) || boot_load(&boot, &state))
 		return -1;
 	power_install_reset_vector(&m->ram);
-	return vcpu_set_state(m->vcpu[0].fd, &state, ENTRY_GROUPS);
+	return backend->set_state(&m->vcpu[0], &state, ENTRY_GROUPS);
 }
 
 int machine_create(struct machine *m, const struct config *config, struct console *console)
@@ -120,18 +121,14 @@ int machine_create(struct machine *m, const struct config *config, struct consol
 	memset(m, 0, sizeof(*m));
 	m->config = config;
 	m->console = console;
-	m->vm = -1;
-	m->wake = -1;
-	m->dev = device_open(&m->info);
-	if (m->dev < 0 || check_config(m))
-		return -1;
 	m->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (m->wake < 0)
 		return complain("cannot make an eventfd: %s", strerror(errno));
-	m->vm = vm_create(m->dev, &m->info);
-	if (m->vm < 0 ||
+	m->vm = config->backend->create();
+	if (!m->vm ||
+	    check_config(m) ||
 	    ram_alloc(&m->ram, config->mem) ||
-	    vm_map_ram(m->vm, &m->ram) ||
+	    m->vm->backend->map_ram(m->vm, &m->ram) ||
 	    create_devices(m) ||
 	    create_vcpus(m))
 		return -1;
@@ -184,11 +181,9 @@ void machine_destroy(struct machine *m)
 {
 	for (unsigned int i = 0; i < m->nr_vcpus; i++)
 		vcpu_destroy(&m->vcpu[i]);
-	if (m->vm >= 0)
-		close(m->vm);
+	if (m->vm)
+		m->vm->backend->destroy(m->vm);
 	if (m->wake >= 0)
 		close(m->wake);
-	if (m->dev >= 0)
-		close(m->dev);
 	ram_free(&m->ram);
 }

@@ -7,6 +7,7 @@
 
 #include <stdatomic.h>
 
+#include "backend.h"
 #include "bus.h"
 #include "console.h"
 #include "ioapic.h"
@@ -16,7 +17,6 @@
 #include "rtc.h"
 #include "serial.h"
 #include "vcpu.h"
-#include "vm.h"
 
 /* Why a machine came to its end. */
 enum machine_end {
@@ -28,7 +28,7 @@ enum machine_end {
 	END_UNHANDLED,
 	END_FAIL_ENTRY,
 	END_MEM_FAULT,
-	END_HOST,		/* a call to the module failed */
+	END_HOST,		/* a call to the hypervisor failed */
 };
 
 /**
@@ -38,6 +38,7 @@ enum machine_end {
  * @append: --append
  * @mem: --mem, in bytes
  * @cpus: --cpus
+ * @backend: the hypervisor
  */
 struct config {
 	const char *kernel;
@@ -45,15 +46,14 @@ struct config {
 	const char *append;
 	u64 mem;
 	unsigned int cpus;
+	const struct backend *backend;
 };
 
 /**
  * struct machine - a virtual machine
  * @config: what the user wants
  * @console: where the serial port leads
- * @info: what the module offers
- * @dev: file of the device
- * @vm: file of the VM
+ * @vm: the hypervisor's part of it
  * @wake: eventfd; readable when the main thread has something to look at
  * @end: enum machine_end, set once
  * @end_vcpu: the vCPU that ended it, NULL when none did
@@ -70,9 +70,7 @@ struct config {
 struct machine {
 	const struct config *config;
 	struct console *console;
-	struct lodge_info info;
-	int dev;
-	int vm;
+	struct vm *vm;
 	int wake;
 	atomic_int end;
 	struct vcpu *end_vcpu;

@@ -10,9 +10,6 @@
 #include "complain.h"
 #include "report.h"
 
-#define REPORT_GROUPS	(LODGE_STATE_GPRS | LODGE_STATE_SREGS | LODGE_STATE_CRS | \
-			 LODGE_STATE_DRS | LODGE_STATE_EVENTS)
-
 /* Bytes of code shown before and from RIP. */
 #define CODE_BEFORE	16
 #define CODE_AFTER	32
@@ -55,20 +52,17 @@ static void explain_mmio(const struct lodge_exit *e)
 			 e->mmio.gpa, "an instruction that lodge does not emulate");
 }
 
-static void explain_unhandled(const struct lodge_exit *e)
+static void explain_unhandled(const struct vcpu *v)
 {
+	const struct lodge_exit *e = v->exit;
+
 	switch (e->reason) {
 	case LODGE_EXIT_PIO:
 		return explain_pio(e);
 	case LODGE_EXIT_MMIO:
 		return explain_mmio(e);
 	case LODGE_EXIT_UNHANDLED:
-		complain("the guest left by VM exit %u, which lodge does not handle",
-			 e->unhandled.hw_reason & 0xffff);
-		line("  reason %#x, qualification %#llx, interruption %#x, physical address %#llx",
-		     e->unhandled.hw_reason, e->unhandled.qualification, e->unhandled.intr_info,
-		     e->unhandled.gpa);
-		return;
+		return v->backend->explain(v);
 	default:
 		complain("the module reports an exit this program does not know: %u", e->reason);
 	}
@@ -142,16 +136,12 @@ static void show_control(const struct lodge_vcpu_state *s)
 /* The byte at a linear address; -1 when it is not in RAM or the guest cannot see it. */
 static int code_byte(struct machine *m, const struct vcpu *v, u64 gva)
 {
-	struct lodge_translate t = { .size = sizeof(t), .gva = gva };
 	const u8 *p;
+	u64 gpa;
 
-	if (lodge_call(v->fd, LODGE_VCPU_TRANSLATE, &t)) {
-		t.flags = LODGE_GVA_USER;
-		t.gva = gva;
-		if (lodge_call(v->fd, LODGE_VCPU_TRANSLATE, &t))
-			return -1;
-	}
-	p = ram_ptr(&m->ram, t.gpa, 1);
+	if (v->backend->translate(v, gva, &gpa))
+		return -1;
+	p = ram_ptr(&m->ram, gpa, 1);
 	return p ? *p : -1;
 }
 
@@ -188,11 +178,11 @@ static void show_exit_code(const struct lodge_exit *e)
 
 static void show_vcpu(struct machine *m, const struct vcpu *v)
 {
-	const struct lodge_exit *e = &v->run->exit;
+	const struct lodge_exit *e = v->exit;
 	struct lodge_vcpu_state s;
 
 	line("vCPU %u, exit number %llu:", v->id, e->seq);
-	if (vcpu_get_state(v->fd, &s, REPORT_GROUPS)) {
+	if (v->backend->get_state(v, &s, LODGE_STATE_SHARED)) {
 		line("  its registers cannot be read");
 		return;
 	}
@@ -214,13 +204,13 @@ void report_end(struct machine *m)
 		complain("the guest shut down by a triple fault");
 		break;
 	case END_UNHANDLED:
-		explain_unhandled(&v->run->exit);
+		explain_unhandled(v);
 		break;
 	case END_FAIL_ENTRY:
-		explain_fail_entry(&v->run->exit);
+		explain_fail_entry(v->exit);
 		break;
 	case END_MEM_FAULT:
-		explain_mem_fault(&v->run->exit);
+		explain_mem_fault(v->exit);
 		break;
 	case END_HOST:
 		complain("the module cannot run vCPU %u: %s", v->id, strerror(v->error));

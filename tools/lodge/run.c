@@ -291,6 +291,7 @@ int cmd_run(int argc, char **argv)
 		.append = DEFAULT_APPEND,
 		.mem = DEFAULT_MEM,
 		.cpus = 1,
+		.backend = &lodge_backend,
 	};
 
 	switch (parse_options(&config, argc, argv)) {

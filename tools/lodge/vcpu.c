@@ -21,25 +21,27 @@ static bool on_again(struct vcpu *v __unused)
 
 static bool on_pio(struct vcpu *v)
 {
-	const struct lodge_exit *e = &v->run->exit;
+	const struct lodge_exit *e = v->exit;
 	const struct bus *bus = &v->machine->pio;
+	u64 data = 0;
 
 	if (!(e->flags & LODGE_EXIT_F_COMPLETE)) {
 		machine_end(v->machine, END_UNHANDLED, v);
 		return false;
 	}
 	if (e->pio.flags & LODGE_PIO_IN)
-		v->run->data = bus_read(bus, e->pio.port, e->pio.width);
+		data = bus_read(bus, e->pio.port, e->pio.width);
 	else
 		bus_write(bus, e->pio.port, e->pio.width, e->pio.data);
-	v->run->complete = LODGE_COMPLETE_DONE;
+	v->backend->complete(v, LODGE_COMPLETE_DONE, data);
 	return true;
 }
 
 static bool on_mmio(struct vcpu *v)
 {
-	const struct lodge_exit *e = &v->run->exit;
+	const struct lodge_exit *e = v->exit;
 	const struct bus *bus = &v->machine->mmio;
+	u64 data = 0;
 
 	if (!(e->flags & LODGE_EXIT_F_COMPLETE)) {
 		machine_end(v->machine, END_UNHANDLED, v);
@@ -48,21 +50,21 @@ static bool on_mmio(struct vcpu *v)
 	if (e->mmio.flags & LODGE_MMIO_WRITE)
 		bus_write(bus, e->mmio.gpa, e->mmio.width, e->mmio.data);
 	else
-		v->run->data = bus_read(bus, e->mmio.gpa, e->mmio.width);
-	v->run->complete = LODGE_COMPLETE_DONE;
+		data = bus_read(bus, e->mmio.gpa, e->mmio.width);
+	v->backend->complete(v, LODGE_COMPLETE_DONE, data);
 	return true;
 }
 
 /* The MSRs that are the program's to define: this one defines none. */
 static bool on_msr(struct vcpu *v)
 {
-	v->run->complete = LODGE_COMPLETE_FAULT;
+	v->backend->complete(v, LODGE_COMPLETE_FAULT, 0);
 	return true;
 }
 
 static bool on_eoi(struct vcpu *v)
 {
-	ioapic_eoi(&v->machine->ioapic, v->run->exit.eoi.vector);
+	ioapic_eoi(&v->machine->ioapic, v->exit->eoi.vector);
 	return true;
 }
 
@@ -113,11 +115,11 @@ static bool (*const on_exit_reason[LODGE_NR_EXITS])(struct vcpu *v) = {
 static void *run_loop(void *arg)
 {
 	struct vcpu *v = arg;
-	const struct lodge_exit *e = &v->run->exit;
+	const struct lodge_exit *e = v->exit;
 
 	while (!machine_ended(v->machine)) {
-		if (lodge_call(v->fd, LODGE_VCPU_RUN, NULL) && errno != EINTR) {
-			v->error = errno;
+		v->error = v->backend->run(v);
+		if (v->error) {
 			machine_end(v->machine, END_HOST, v);
 			break;
 		}
@@ -135,17 +137,20 @@ static void *run_loop(void *arg)
 
 int vcpu_create(struct vcpu *v, struct machine *machine, unsigned int id)
 {
+	struct vm *vm = machine->vm;
+
 	v->machine = machine;
+	v->backend = vm->backend;
 	v->id = id;
-	v->fd = vm_create_vcpu(machine->vm, id);
+	v->fd = v->backend->create_vcpu(vm, id);
 	if (v->fd < 0)
 		return -1;
-	v->run = mmap(NULL, machine->info.run_size, PROT_READ | PROT_WRITE, MAP_SHARED, v->fd, 0);
+	v->run = mmap(NULL, vm->run_size, PROT_READ | PROT_WRITE, MAP_SHARED, v->fd, 0);
 	if (v->run == MAP_FAILED) {
 		v->run = NULL;
 		return complain("cannot map the shared page of vCPU %u: %s", id, strerror(errno));
 	}
-	return 0;
+	return v->backend->setup_vcpu(v);
 }
 
 int vcpu_start(struct vcpu *v)
@@ -164,7 +169,7 @@ int vcpu_start(struct vcpu *v)
 void vcpu_kick(struct vcpu *v)
 {
 	if (v->started)
-		lodge_call(v->fd, LODGE_VCPU_KICK, NULL);
+		v->backend->kick(v);
 }
 
 void vcpu_join(struct vcpu *v)
@@ -177,7 +182,7 @@ void vcpu_join(struct vcpu *v)
 void vcpu_destroy(struct vcpu *v)
 {
 	if (v->run)
-		munmap(v->run, v->machine->info.run_size);
+		munmap(v->run, v->machine->vm->run_size);
 	if (v->fd >= 0)
 		close(v->fd);
 	v->run = NULL;

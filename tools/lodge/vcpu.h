@@ -10,23 +10,28 @@
 
 #include "types.h"
 
+struct backend;
 struct machine;
 
 /**
  * struct vcpu - one vCPU
  * @machine: whose it is
+ * @backend: what runs it
  * @id: its number
  * @fd: its file
- * @run: the page it shares with the module
+ * @run: the memory it shares with the hypervisor
+ * @exit: why it left for the program last
  * @thread: runs it
  * @started: there is a thread
  * @error: errno of a call that failed while running
  */
 struct vcpu {
 	struct machine *machine;
+	const struct backend *backend;
 	unsigned int id;
 	int fd;
-	struct lodge_run *run;
+	void *run;
+	const struct lodge_exit *exit;
 	pthread_t thread;
 	bool started;
 	int error;

@@ -117,6 +117,17 @@ else
 	echo "@not ok keys reach a guest that restarts: status $status"
 fi
 
+# The counters are told at the end.
+echo p | timeout -k 20 60 lodge run --kernel /guest/bad-keys --mem 32M --stats >out 2>err
+status=$?
+if [ $status = 0 ] && grep -q '^exits by reason, 1 vCPU on lodge:' err &&
+	grep -q '^  IO_INSTRUCTION  *[1-9]' err && grep -q '^  exits  *[1-9]' err; then
+	echo "@ok counters"
+else
+	echo "@not ok counters: status $status"
+	cat err
+fi
+
 # SIGKILL ends it at any time, and leaves nothing that keeps the module busy.
 lodge run --kernel $kernel --initrd /guest/initrd --mem 256M \
 	--append "console=ttyS0 quiet" </dev/null >out 2>&1 &

@@ -13,6 +13,7 @@
 #include <linux/lodge.h>
 
 #include "ram.h"
+#include "stats.h"
 
 #define LODGE_DEVICE	"/dev/lodge"
 
@@ -59,6 +60,8 @@ struct vm {
  *	complaint
  * @translate: walk the guest's page tables. Return: 0, or -1 without a complaint
  *	when the guest would fault
+ * @get_stats: add what a vCPU has done to the counters. Return: 0, or -1 after a
+ *	complaint
  * @explain: say in words what a LODGE_EXIT_UNHANDLED was
  */
 struct backend {
@@ -75,6 +78,7 @@ struct backend {
 	int (*get_state)(const struct vcpu *v, struct lodge_vcpu_state *state, u64 groups);
 	int (*set_state)(const struct vcpu *v, struct lodge_vcpu_state *state, u64 groups);
 	int (*translate)(const struct vcpu *v, u64 gva, u64 *gpa);
+	int (*get_stats)(const struct vcpu *v, struct stats *stats);
 	void (*explain)(const struct vcpu *v);
 };
 

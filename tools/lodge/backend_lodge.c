@@ -3,6 +3,7 @@
  * The back end that the program is made for: the lodge module. Its ABI is the
  * door's own language, so most calls pass as they are.
  */
+#include <asm/vmx.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
@@ -194,12 +195,52 @@ static int lodge_translate(const struct vcpu *v, u64 gva, u64 *gpa)
 
 /* --- what happened ------------------------------------------------------------------ */
 
+/* The name of a basic exit reason, as Linux has it; by number when it has none. */
+static void name_reason(u32 reason, char name[STATS_NAME])
+{
+	static const struct {
+		u32 reason;
+		const char *name;
+	} names[] = { VMX_EXIT_REASONS };
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		if (names[i].reason == reason) {
+			snprintf(name, STATS_NAME, "%s", names[i].name);
+			return;
+		}
+	}
+	snprintf(name, STATS_NAME, "REASON_%u", reason);
+}
+
+static int lodge_get_stats(const struct vcpu *v, struct stats *stats)
+{
+	struct lodge_vcpu_stats s = { .size = sizeof(s) };
+	char name[STATS_NAME];
+
+	if (ioctl(v->fd, LODGE_VCPU_GET_STATS, &s))
+		return complain("--stats: cannot read the counters of vCPU %u: %s", v->id,
+				strerror(errno));
+	for (u32 reason = 0; reason < ARRAY_SIZE(s.hw); reason++) {
+		name_reason(reason, name);
+		stats_add(stats, STATS_REASON, name, s.hw[reason]);
+	}
+	stats_add(stats, STATS_OTHER, "exits", s.exits);
+	stats_add(stats, STATS_OTHER, "user_exits", s.user_exits);
+	stats_add(stats, STATS_OTHER, "halts", s.halts);
+	stats_add(stats, STATS_OTHER, "injected", s.injected);
+	stats_add(stats, STATS_OTHER, "ept_mapped", s.ept_mapped);
+	stats_add(stats, STATS_OTHER, "guest_tsc", s.guest_tsc);
+	return 0;
+}
+
 static void lodge_explain(const struct vcpu *v)
 {
 	const struct lodge_exit *e = v->exit;
+	char name[STATS_NAME];
 
-	complain("the guest left by VM exit %u, which lodge does not handle",
-		 e->unhandled.hw_reason & 0xffff);
+	name_reason(e->unhandled.hw_reason & 0xffff, name);
+	complain("the guest left by VM exit %u (%s), which lodge does not handle",
+		 e->unhandled.hw_reason & 0xffff, name);
 	fprintf(stderr,
 		"  reason %#x, qualification %#llx, interruption %#x, physical address %#llx\n",
 		e->unhandled.hw_reason, e->unhandled.qualification, e->unhandled.intr_info,
@@ -220,5 +261,6 @@ const struct backend lodge_backend = {
 	.get_state	= lodge_get_state,
 	.set_state	= lodge_set_state,
 	.translate	= lodge_translate,
+	.get_stats	= lodge_get_stats,
 	.explain	= lodge_explain,
 };

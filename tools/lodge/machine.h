@@ -39,6 +39,7 @@ enum machine_end {
  * @mem: --mem, in bytes
  * @cpus: --cpus
  * @backend: the hypervisor
+ * @stats: --stats
  */
 struct config {
 	const char *kernel;
@@ -47,6 +48,7 @@ struct config {
 	u64 mem;
 	unsigned int cpus;
 	const struct backend *backend;
+	bool stats;
 };
 
 /**

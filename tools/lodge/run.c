@@ -33,6 +33,7 @@ static const char help[] =
 	"  --append TEXT   kernel command line, instead of '" DEFAULT_APPEND "'\n"
 	"  --mem SIZE      memory, such as 512M (default) or 4G\n"
 	"  --cpus N        number of virtual CPUs (default 1)\n"
+	"  --stats         at the end, say on standard error what the vCPUs did\n"
 	"  --help          show this\n"
 	"\n"
 	"Keys: Ctrl-A x ends the virtual machine, Ctrl-A h shows all keys.\n"
@@ -99,6 +100,9 @@ static int take_option(struct config *c, int option, const char *text)
 		return parse_size(optarg, &c->mem);
 	case 'c':
 		return parse_cpus(optarg, &c->cpus);
+	case 's':
+		c->stats = true;
+		return 0;
 	case ':':
 		return complain("run: option '%s' needs a value", text);
 	default:
@@ -115,6 +119,7 @@ static int parse_options(struct config *c, int argc, char **argv)
 		{ "append", required_argument, NULL, 'a' },
 		{ "mem", required_argument, NULL, 'm' },
 		{ "cpus", required_argument, NULL, 'c' },
+		{ "stats", no_argument, NULL, 's' },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
@@ -254,6 +259,13 @@ static int exit_status(int end, int sig)
 	return sig ? 128 + sig : status[end];
 }
 
+static void tell_end(struct machine *m)
+{
+	report_end(m);
+	if (m->config->stats)
+		stats_report(m);
+}
+
 /* Power on, and again after each reboot of the guest. */
 static int run(const struct config *config)
 {
@@ -276,11 +288,12 @@ static int run(const struct config *config)
 			end = live(&m, signals, &set, &sig);
 		if (end != END_REBOOT)
 			break;
+		tell_end(&m);
 		machine_destroy(&m);
 	}
 	console_finish(&console);
 	if (end > END_NONE)
-		report_end(&m);
+		tell_end(&m);
 	machine_destroy(&m);
 	return exit_status(end, sig);
 }

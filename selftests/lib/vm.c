@@ -311,9 +311,26 @@ struct vm *vm_create_empty(void)
 	return vm;
 }
 
+void *vm_image(u64 *len)
+{
+	*len = IMAGE_END - IMAGE_START;
+	return (void *)IMAGE_START;
+}
+
 void vm_map_image(struct vm *vm)
 {
 	vm_map(vm, GPA_IMAGE, (void *)IMAGE_START, IMAGE_END - IMAGE_START, 0);
+}
+
+void vm_lay_out(struct vm *vm)
+{
+	vm->next_table = GPA_TABLES + PAGE_SIZE;
+	put_gdt(vm);
+	put_idt(vm);
+	put_tss(vm);
+	vm_gva_map(vm, 0, 0, 4ULL << 30, PTE_P | PTE_W, GVA_ANY);
+	vm_gva_map(vm, IMAGE_START, GPA_IMAGE, IMAGE_END - IMAGE_START,
+		   PTE_P | PTE_W, GVA_4K);
 }
 
 struct vm *vm_create(void)
@@ -321,14 +338,8 @@ struct vm *vm_create(void)
 	struct vm *vm = vm_create_empty();
 
 	vm->low = vm_ram(vm, 0, LOW_SIZE);
-	vm->next_table = GPA_TABLES + PAGE_SIZE;
-	put_gdt(vm);
-	put_idt(vm);
-	put_tss(vm);
 	vm_map_image(vm);
-	vm_gva_map(vm, 0, 0, 4ULL << 30, PTE_P | PTE_W, GVA_ANY);
-	vm_gva_map(vm, IMAGE_START, GPA_IMAGE, IMAGE_END - IMAGE_START,
-		   PTE_P | PTE_W, GVA_4K);
+	vm_lay_out(vm);
 	return vm;
 }
 
@@ -533,12 +544,12 @@ static void set_data_segments(struct lodge_sregs *sregs, struct lodge_segment se
 	sregs->seg[LODGE_SEG_GS] = seg;
 }
 
-static void set_system_tables(struct vcpu *vcpu, struct lodge_sregs *sregs)
+static void set_system_tables(u32 id, struct lodge_sregs *sregs)
 {
 	struct lodge_segment *tr = &sregs->seg[LODGE_SEG_TR];
 
-	tr->selector = SEL_TSS + vcpu->id * 16;
-	tr->base = GPA_TSS + vcpu->id * 256;
+	tr->selector = SEL_TSS + id * 16;
+	tr->base = GPA_TSS + id * 256;
 	tr->limit = 103;
 	tr->attrs = 0x8b;
 	sregs->seg[LODGE_SEG_LDTR].unusable = 1;
@@ -557,24 +568,29 @@ static void set_long_mode(struct lodge_crs *crs)
 	crs->xcr0 = XCR0_X87;
 }
 
-static u64 main_stack(struct vcpu *vcpu)
+static u64 main_stack(u32 id)
 {
-	return GPA_STACKS + vcpu->id * STACK_SIZE + MAIN_TOP;
+	return GPA_STACKS + id * STACK_SIZE + MAIN_TOP;
+}
+
+void vcpu_long_state(u32 id, void (*fn)(u64 arg), u64 arg, struct lodge_vcpu_state *s)
+{
+	require(id < NR_GUEST_CPUS);
+	s->gprs.rip = (uintptr_t)fn;
+	s->gprs.rflags = RFLAGS_ONE;
+	s->gprs.reg[4] = main_stack(id) - 8;	/* as after a call */
+	s->gprs.reg[7] = arg;
+	set_data_segments(&s->sregs, seg_flat(SEL_DATA, SEG_DATA));
+	s->sregs.seg[LODGE_SEG_CS] = seg_flat(SEL_CODE64, SEG_CODE64);
+	set_system_tables(id, &s->sregs);
+	set_long_mode(&s->crs);
 }
 
 void vcpu_start_long(struct vcpu *vcpu, void (*fn)(u64 arg), u64 arg)
 {
 	struct lodge_vcpu_state s = {};
 
-	require(vcpu->id < NR_GUEST_CPUS);
-	s.gprs.rip = (uintptr_t)fn;
-	s.gprs.rflags = RFLAGS_ONE;
-	s.gprs.reg[4] = main_stack(vcpu) - 8;	/* as after a call */
-	s.gprs.reg[7] = arg;
-	set_data_segments(&s.sregs, seg_flat(SEL_DATA, SEG_DATA));
-	s.sregs.seg[LODGE_SEG_CS] = seg_flat(SEL_CODE64, SEG_CODE64);
-	set_system_tables(vcpu, &s.sregs);
-	set_long_mode(&s.crs);
+	vcpu_long_state(vcpu->id, fn, arg, &s);
 	vcpu_set(vcpu, &s, START_GROUPS);
 }
 
@@ -596,10 +612,10 @@ static void start_protected(struct vcpu *vcpu, u32 eip, struct lodge_segment cod
 
 	s.gprs.rip = eip;
 	s.gprs.rflags = RFLAGS_ONE;
-	s.gprs.reg[4] = main_stack(vcpu);
+	s.gprs.reg[4] = main_stack(vcpu->id);
 	set_data_segments(&s.sregs, seg_flat(SEL_DATA, SEG_DATA));
 	s.sregs.seg[LODGE_SEG_CS] = code;
-	set_system_tables(vcpu, &s.sregs);
+	set_system_tables(vcpu->id, &s.sregs);
 	s.sregs.idt.limit = 0;		/* the IDT there is a 64-bit one */
 	s.crs.cr0 = CR0_NE | CR0_ET | CR0_PE;
 	s.crs.cr4 = CR4_OSFXSR | CR4_OSXMMEXCPT;

@@ -57,7 +57,10 @@ struct vm *vm_create(void);
 /* A VM with nothing in it. */
 struct vm *vm_create_empty(void);
 /* The program itself, at GPA_IMAGE. */
+void *vm_image(u64 *len);
 void vm_map_image(struct vm *vm);
+/* Fills low memory, that is there: GDT, IDT, page tables. For any hypervisor's VM. */
+void vm_lay_out(struct vm *vm);
 void vm_destroy(struct vm *vm);
 
 /* The errno of MEM_UPDATE below zero, or 0; @bad may be NULL. */
@@ -104,6 +107,8 @@ void vcpu_nmi(struct vcpu *vcpu);
 void vcpu_kick(struct vcpu *vcpu);
 
 /* States to start in; each sets all of GPRS, SREGS, CRS and EVENTS. */
+/* The groups that vcpu_start_long() sets, for a vCPU of that id. */
+void vcpu_long_state(u32 id, void (*fn)(u64 arg), u64 arg, struct lodge_vcpu_state *s);
 void vcpu_start_long(struct vcpu *vcpu, void (*fn)(u64 arg), u64 arg);
 void vcpu_start_compat(struct vcpu *vcpu, u32 eip);
 void vcpu_start_protected(struct vcpu *vcpu, u32 eip);

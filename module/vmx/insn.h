@@ -10,10 +10,13 @@
 #include <linux/types.h>
 #include <asm/asm.h>
 
+#include "counts.h"
+
 static __always_inline u64 vmx_vmread(unsigned long field)
 {
 	u64 value = 0;
 
+	vmx_count(vmread);
 	asm volatile("1: vmread %1, %0\n"
 		     "2:\n"
 		     _ASM_EXTABLE(1b, 2b)
@@ -26,6 +29,7 @@ static __always_inline bool vmx_vmwrite(unsigned long field, u64 value)
 {
 	bool failed = true;
 
+	vmx_count(vmwrite);
 	asm volatile("1: vmwrite %2, %1\n"
 		     "   setna %0\n"
 		     "2:\n"
@@ -40,6 +44,7 @@ static __always_inline bool vmx_##name(u64 pa)				\
 {									\
 	bool failed = true;						\
 									\
+	vmx_count(name);						\
 	asm volatile("1: " #name " %1\n"				\
 		     "   setna %0\n"					\
 		     "2:\n"						\
@@ -67,6 +72,7 @@ static __always_inline bool vmx_##name(unsigned long type, u64 lo, u64 hi) \
 	const struct { u64 lo, hi; } desc = { lo, hi };			\
 	bool failed = true;						\
 									\
+	vmx_count(name);						\
 	asm volatile("1: " #name " %2, %1\n"				\
 		     "   setna %0\n"					\
 		     "2:\n"						\

@@ -18,6 +18,7 @@
 
 #include "../compat.h"
 #include "../lodge.h"
+#include "counts.h"
 #include "vmx_internal.h"
 
 /* L1TF: how often the L1 data cache is emptied before an entry. */
@@ -109,6 +110,7 @@ static void vmx_l1d_flush(void)
 {
 	unsigned int i;
 
+	vmx_count(l1d_flush);
 	if (!vmx_l1d_pages) {
 		wrmsrl(MSR_IA32_FLUSH_CMD, L1D_FLUSH);
 		return;

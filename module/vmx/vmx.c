@@ -11,6 +11,7 @@
 
 #include "../lodge.h"
 #include "caps.h"
+#include "counts.h"
 #include "owner.h"
 #include "vmx_internal.h"
 
@@ -107,14 +108,18 @@ int __init vmx_module_init(void)
 	if (ret)
 		return ret;
 	ret = vmx_owner_init();
-	if (ret)
+	if (ret) {
 		vmx_mitigate_exit();
-	return ret;
+		return ret;
+	}
+	vmx_counts_init();
+	return 0;
 }
 
 /** vmx_module_exit() - undo vmx_module_init(); no VM is left */
 void vmx_module_exit(void)
 {
+	vmx_counts_exit();
 	vmx_owner_exit();
 	vmx_mitigate_exit();
 }

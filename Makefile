@@ -31,8 +31,8 @@ LODGE_LDFLAGS := -static -pthread
 
 # Programs: each is a folder tools/NAME of C files.
 TOOLS := lodge
-# What make bench measures: all, or the names that lodge-bench --list shows.
-BENCHES ?=
+# What make bench measures: all, or patterns of the names that lodge-bench --list shows.
+CASES ?=
 
 # --- how make works here ---------------------------------------------------------
 
@@ -55,7 +55,8 @@ help:
 	@echo '             $(notdir $(basename $(wildcard tools/check/suites/*.sh)))'
 	@echo '  style      checkpatch, sparse, objtool, shellcheck and the like'
 	@echo '  bench      what lodge costs on the emulated machine, beside KVM;'
-	@echo '             BENCHES="..." picks some (lodge-bench --list)'
+	@echo "             CASES='exit_*' picks some (lodge-bench --list)"
+	@echo '  bench-docs put the last figures into Documentation/performance.rst'
 	@echo
 	@echo '  modules    lodge.ko for Debian $(KERNELS), or for KDIR=...'
 	@echo '  tools      the programs: $(TOOLS) lodge-bench'
@@ -146,7 +147,7 @@ build/obj/%.S.o: %.S | toolchain
 
 # --- showing and checking ----------------------------------------------------------
 
-.PHONY: demo check style bench
+.PHONY: demo check style bench bench-docs
 demo: export KERNELS = 6.1
 demo:
 	@$(MAKE) modules tools KDIR=
@@ -160,7 +161,10 @@ style:
 
 bench:
 	@$(MAKE) modules tools KDIR="$$(tools/build/kernel cloud-headers 6.1)"
-	@tools/bench/run $(BENCHES)
+	@set -f; tools/bench/run $(CASES)
+
+bench-docs:
+	@tools/bench/report.py --docs Documentation/performance.rst build/bench
 
 # --- installing ----------------------------------------------------------------------
 

@@ -2,8 +2,9 @@
 /*
  * lodge-bench: what lodge costs, in ticks of the TSC, beside what KVM costs.
  *
- * Guests are made with the library of the selftests. Every benchmark checks by
- * the vCPU's exit counters that what it timed is what it is named after.
+ * There is one table of cases and two back ends. Guests are made with the library
+ * of the selftests, the same code for both. Every case checks by the counters of
+ * the back end that what it timed is what it is named after.
  */
 #ifndef LODGE_BENCH_H
 #define LODGE_BENCH_H
@@ -11,17 +12,6 @@
 #include "vm.h"
 
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
-
-/* Basic exit reasons (SDM 3D appendix C). */
-#define HW_EXCEPTION_NMI	0
-#define HW_INTERRUPT		1
-#define HW_CPUID		10
-#define HW_VMCALL		18
-#define HW_IO			30
-#define HW_RDMSR		31
-#define HW_WRMSR		32
-#define HW_EPT_VIOLATION	48
-#define HW_PREEMPTION_TIMER	52
 
 /* ------------------------------------------------------------------- results */
 
@@ -33,10 +23,84 @@ struct samples {
 };
 
 void sample(struct samples *s, double value);
-/* Prints the median as "BENCH name value unit", KVM's figure beside it. */
+
+/* What a case found; it travels through a pipe from the case's process. */
+struct result {
+	char name[40];
+	char unit[16];
+	double value;
+	double min;
+	double mean;
+	u32 nr;
+};
+
+extern int result_fd;		/* where to */
+
+/* The median of the samples, and a figure that is no sample. */
 void report(const char *name, const char *unit, struct samples *s);
-/* KVM's figure for that name, or 0. */
-double kvm_figure(const char *name);
+void report_value(const char *name, const char *unit, double value);
+
+/* ------------------------------------------------------------------- back ends */
+
+/* What a vCPU did; each back end knows some. */
+enum count {
+	COUNT_EXITS,		/* VM exits, but the host's interrupts */
+	COUNT_INTERRUPTS,	/* VM exits that are the host's doing */
+	COUNT_USER,		/* returns of RUN */
+	COUNT_CPUID,
+	COUNT_VMCALL,
+	COUNT_HLT,
+	COUNT_IO,
+	COUNT_RDMSR,
+	COUNT_WRMSR,
+	COUNT_EPT,		/* EPT violations and misconfigurations */
+	COUNT_MAPPED,		/* faults that ended in a new EPT entry */
+	COUNT_INJECTED,		/* interrupts given to the guest */
+	COUNT_L1D_FLUSH,	/* flushes of the L1 data cache before an entry */
+	NR_COUNTS
+};
+
+struct counts {
+	u64 known;		/* bits of enum count */
+	u64 nr[NR_COUNTS];
+};
+
+/* KVM numbers a VM's regions; lodge goes by address. */
+enum mem_slot {
+	SLOT_LOW,
+	SLOT_IMAGE,
+	SLOT_TEST,
+};
+
+struct backend {
+	const char *name;
+	const char *module;	/* to load; NULL: none */
+	struct vm *(*vm_create)(bool apic);
+	void (*vm_destroy)(struct vm *vm);
+	void (*map)(struct vm *vm, enum mem_slot slot, u64 gpa, void *hva, u64 len);
+	void (*unmap)(struct vm *vm, enum mem_slot slot, u64 gpa, u64 len);
+	struct vcpu *(*vcpu_create)(struct vm *vm, u32 id);
+	void (*vcpu_destroy)(struct vcpu *vcpu);
+	/* To go on in fn(arg), in long mode. */
+	void (*vcpu_start)(struct vcpu *vcpu, void (*fn)(u64 arg), u64 arg);
+	/*
+	 * RUN until an OUT to @port, completing what else comes as a program would
+	 * do at the least. Return: how often RUN came back with nothing to complete.
+	 */
+	u64 (*run)(struct vcpu *vcpu, u16 port);
+	/* What the guest has put out there. */
+	u32 (*said)(struct vcpu *vcpu);
+	/* RUN that leaves at once; its ticks. */
+	u64 (*run_nothing)(struct vcpu *vcpu);
+	void (*regs_get)(struct vcpu *vcpu);
+	void (*regs_set)(struct vcpu *vcpu);
+	void (*counts)(struct vcpu *vcpu, struct counts *counts);
+};
+
+extern const struct backend lodge_backend;
+extern const struct backend kvm_backend;
+/* The host alone, without any hypervisor. */
+extern const struct backend host_backend;
 
 /* -------------------------------------------------- one guest instruction, timed */
 
@@ -46,27 +110,41 @@ double kvm_figure(const char *name);
 struct job {
 	u64 arg;		/* the first operation's argument */
 	u64 step;		/* added for each further one */
+	u64 gap;		/* and this between batches */
 	u64 batches;		/* these are timed ... */
 	u64 iterations;		/* ... and have so many operations each */
 	u64 ticks[MAX_BATCHES];
 };
 
-struct guest_case {
-	const char *name;
-	const char *unit;
-	void (*guest)(u64 job);
-	/* Called once, and before each round; may be NULL. */
-	void (*setup)(struct vm *vm);
-	void (*prepare)(struct vm *vm);
-	struct job job;
-	u32 rounds;		/* how often the guest does its job; one more to warm up */
-	u32 hw_reason;		/* each operation causes @hw_exits of these ... */
-	u32 hw_exits;
-	u32 user_exits;		/* ... so many returns of RUN ... */
-	u32 injected;		/* ... and so many events for the guest */
+struct machine {
+	const struct backend *be;
+	struct vm *vm;
+	struct vcpu *vcpu;
 };
 
-void run_guest_case(const struct guest_case *c);
+struct guest_case {
+	void (*guest)(u64 job);
+	/* Called after the VM is made, and before each round; may be NULL. */
+	void (*setup)(struct machine *m);
+	void (*prepare)(struct machine *m);
+	/* What is done once before the timed job; as @guest if NULL. */
+	void (*warm_up)(u64 job);
+	struct job job;
+	u32 vms;		/* VMs, one after the other, that do it; 0 is 1 */
+	bool apic;		/* the guest uses its local APIC */
+	bool single;		/* the guest times each operation by itself */
+	bool fewer;		/* one exit may serve several operations */
+	u32 per_op[NR_COUNTS];	/* what each operation counts */
+	int kvm_more[NR_COUNTS];	/* ... and with KVM in addition */
+};
+
+/* A VM with one vCPU, low memory and the program's image. */
+void machine_create(struct machine *m, const struct backend *be, bool apic);
+void machine_destroy(struct machine *m);
+/* What the guest does next. */
+void machine_job(const struct guest_case *c);
+/* Runs the guest to its next guest_done(). Return: as backend.run. */
+u64 machine_run(struct machine *m);
 
 /* The guest's loop. @op is known when this is compiled, so nothing is called. */
 static __always_inline void guest_measure(u64 arg, void (*op)(u64 arg))
@@ -81,28 +159,51 @@ static __always_inline void guest_measure(u64 arg, void (*op)(u64 arg))
 			next += job->step;
 		}
 		job->ticks[batch] = read_tsc() - start;
+		next += job->gap;
 	}
 }
+
+/* ---------------------------------------------------------- counted, not timed */
+
+/* Instead of times, tell how often the costly instructions were executed. */
+extern bool counting;
+
+void counting_begin(const struct backend *be);
+void counting_end(const char *name, const struct backend *be, u64 operations);
+void report_count(const char *name, const char *what, u64 count, u64 operations);
 
 /* ------------------------------------------------------------------ benchmarks */
 
 struct bench {
 	const char *name;	/* for the command line; results start with it */
 	const char *text;
-	void (*run)(void);
+	const struct guest_case *guest;		/* this, or ... */
+	void (*run)(const struct backend *be);	/* ... this */
+	bool host;		/* the host alone does it too */
+	bool host_only;		/* or nobody else */
+	bool once;		/* takes long, or leaves traces: no second pass */
 };
 
+void run_guest_case(const struct backend *be, const struct bench *bench);
+
+extern const struct bench host_benches[];
 extern const struct bench exit_benches[];
 extern const struct bench memory_benches[];
-extern const struct bench host_benches[];
-extern const struct bench boot_benches[];
+extern const struct bench interrupt_benches[];
+extern const struct bench object_benches[];
+extern const struct bench whole_benches[];
 
-/* For boot.c. */
+/* For whole.c. */
 struct boot_files {
 	const char *kernel;
 	const char *initrd;
 };
 
 extern struct boot_files boot_files;
+
+/* Ticks of CPU time of this process, and of another. */
+double cpu_ticks(void);
+double cpu_ticks_since(double start);	/* without what the asking takes */
+double cpu_ticks_of(pid_t pid);
 
 #endif

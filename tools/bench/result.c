@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Samples, and the lines that are printed about them. */
+/* Samples, and what is made of them. */
 #include "bench.h"
+
+int result_fd;
 
 void sample(struct samples *s, double value)
 {
@@ -25,18 +27,28 @@ static double mean(const struct samples *s)
 	return sum / s->nr;
 }
 
+static void send_result(const char *name, const char *unit, struct result r)
+{
+	snprintf(r.name, sizeof(r.name), "%s", name);
+	snprintf(r.unit, sizeof(r.unit), "%s", unit);
+	require(write(result_fd, &r, sizeof(r)) == sizeof(r));
+}
+
 void report(const char *name, const char *unit, struct samples *s)
 {
-	double kvm = kvm_figure(name), median;
+	struct result r = { .nr = s->nr };
 
 	require(s->nr);
 	qsort(s->value, s->nr, sizeof(s->value[0]), compare);
-	median = s->value[s->nr / 2];
-	printf("BENCH %-30s %12.1f %-8s", name, median, unit);
-	if (kvm > 0)
-		printf(" # KVM %.0f, ratio %.2f;", kvm, kvm / median);
-	else
-		printf(" #");
-	printf(" min %.1f mean %.1f of %u\n", s->value[0], mean(s), s->nr);
-	fflush(stdout);
+	r.value = s->value[s->nr / 2];
+	r.min = s->value[0];
+	r.mean = mean(s);
+	send_result(name, unit, r);
+}
+
+void report_value(const char *name, const char *unit, double value)
+{
+	send_result(name, unit, (struct result) {
+		.value = value, .min = value, .mean = value, .nr = 1,
+	});
 }

@@ -49,6 +49,13 @@
 #define LODGE_FOLL_NUMA		0
 #endif
 
+/* In 6.1 only a fatal signal ends get_user_pages(). */
+#ifdef HAVE_FOLL_INTERRUPTIBLE
+#define LODGE_FOLL_INTERRUPTIBLE	FOLL_INTERRUPTIBLE
+#else
+#define LODGE_FOLL_INTERRUPTIBLE	0
+#endif
+
 /* 6.1 exports it, but no header declares it. */
 extern bool itlb_multihit_kvm_mitigation;
 

@@ -137,7 +137,7 @@ static int host_fault_in(struct mm_struct *mm, unsigned long hva, bool write,
 	long ret;
 
 	ret = get_user_pages_unlocked(hva, 1, &p, FOLL_HWPOISON | LODGE_FOLL_NUMA |
-				       (write ? FOLL_WRITE : 0));
+				      LODGE_FOLL_INTERRUPTIBLE | (write ? FOLL_WRITE : 0));
 	if (ret != 1)
 		return ret ? ret : -EFAULT;
 	page->pfn = page_to_pfn(p);
@@ -304,10 +304,10 @@ static int wait_to_retry(struct lodge_mem *mem, unsigned long hva)
 	unsigned long start = ALIGN_DOWN(hva, SZ_2M);
 	int ret;
 
-	if (fatal_signal_pending(current))
+	if (signal_pending(current))
 		return -EINTR;
-	ret = wait_event_killable(mem->inval_wait, READ_ONCE(mem->dead) ||
-				  !ept_inval_covers(mem, start, start + SZ_2M));
+	ret = wait_event_interruptible(mem->inval_wait, READ_ONCE(mem->dead) ||
+				       !ept_inval_covers(mem, start, start + SZ_2M));
 	if (ret)
 		return -EINTR;
 	return READ_ONCE(mem->dead) ? -EFAULT : 0;
@@ -319,11 +319,13 @@ static int wait_to_retry(struct lodge_mem *mem, unsigned long hva)
  * @fault: the access; @hva is filled when there is a region
  *
  * Context: a thread of the VM's process (current->mm is the VM's), interrupts
- * on; may sleep, killable. It must not be in an SRCU section of @mem.
+ * on; may sleep, for as long as it takes to bring in the page: killable, and
+ * interruptible where get_user_pages is. It must not be in an SRCU section of
+ * @mem, and holds no lock that anybody needs who brings in pages.
  *
  * Return: EPT_FAULT_MAPPED: enter again; EPT_FAULT_MMIO: no RAM for this access;
  * -EFAULT when the host has nothing, or nothing writable, at @hva; -EHWPOISON
- * when the memory is broken; -ENOMEM; -EINTR when a fatal signal waits.
+ * when the memory is broken; -ENOMEM; -EINTR when a signal waits.
  */
 int ept_fault(struct lodge_mem *mem, struct ept_fault *fault)
 {

@@ -2,12 +2,41 @@
 /*
  * The module's own access to guest memory. It goes through the user address
  * behind it, with the functions for user memory: the host's page tables then do
- * all the work, dirty bits included, and a page that is not there is brought in.
+ * all the work, dirty bits included.
+ *
+ * An update of the regions waits for accesses, so that the addresses stay the
+ * guest's as long as one is used. And a page that is not there may be one that
+ * only the updating thread can bring in (userfaultfd). Therefore an access never
+ * waits for a page: it is made with page faults off, and what is missing is
+ * brought in between two attempts, when nobody has to wait for us.
  */
+#include <linux/mm.h>
 #include <linux/sched/mm.h>
 #include <linux/uaccess.h>
 
 #include "mem.h"
+
+/*
+ * Pages that come and go again before they can be used: so often in a row only
+ * for a process that takes them away on purpose.
+ */
+#define MAX_ATTEMPTS	64
+
+/**
+ * struct access - an access under way
+ * @gpa: where it goes on
+ * @len: bytes left
+ * @in: read to here; NULL: write
+ * @out: write from here; NULL: read
+ * @hva: user address behind @gpa, of the last attempt
+ */
+struct access {
+	gpa_t gpa;
+	size_t len;
+	void *in;
+	const void *out;
+	unsigned long hva;
+};
 
 /*
  * Copy whole words in one piece: a guest's page-table entry may change while it
@@ -51,38 +80,67 @@ static int copy_out(const void *buf, u64 hva, size_t len)
 	return copy_to_user(to, buf, len) ? -EFAULT : 0;
 }
 
-/* Exactly one of @in and @out is given. */
-static int access_guest(struct lodge_mem *mem, gpa_t gpa, void *in, const void *out, size_t len)
+/* Copy what lies in one page. -EAGAIN: the host has to bring in @a->hva. */
+static int access_page(const struct lodge_region_set *set, struct access *a)
 {
-	int idx, ret = 0;
+	const struct lodge_mem_region *r = region_find(set, a->gpa);
+	size_t n = min_t(size_t, a->len, PAGE_SIZE - offset_in_page(a->gpa));
+	int ret;
+
+	if (!r || (a->out && (r->flags & LODGE_MEM_F_READONLY)))
+		return -EFAULT;
+	a->hva = r->hva + region_offset(r, a->gpa);
+
+	pagefault_disable();
+	ret = a->in ? copy_in(a->in, a->hva, n) : copy_out(a->out, a->hva, n);
+	pagefault_enable();
+	if (ret)
+		return -EAGAIN;
+
+	a->gpa += n;
+	a->len -= n;
+	a->in = a->in ? a->in + n : NULL;
+	a->out = a->out ? a->out + n : NULL;
+	return 0;
+}
+
+/* May wait for as long as it takes, or until the thread is killed. */
+static int bring_in(const struct access *a)
+{
+	bool unlocked = false;
+	int ret;
+
+	if (mmap_read_lock_killable(current->mm))
+		return -EINTR;
+	ret = fixup_user_fault(current->mm, a->hva, a->out ? FAULT_FLAG_WRITE : 0, &unlocked);
+	mmap_read_unlock(current->mm);
+	return ret;
+}
+
+static int access_guest(struct lodge_mem *mem, struct access *a)
+{
+	u32 attempts = 0;
+	int idx, ret;
 
 	/* Somebody else's user addresses would mean somebody else's memory. */
 	if (current->mm != mem->mm)
 		return -EFAULT;
 
-	/* An update waits for this section, so the addresses stay the guest's. */
-	idx = srcu_read_lock(&mem->srcu);
-	while (len) {
-		const struct lodge_mem_region *r = region_find(region_set(mem), gpa);
-		u64 offset;
-		size_t n;
-
-		if (!r || (out && (r->flags & LODGE_MEM_F_READONLY))) {
-			ret = -EFAULT;
-			break;
+	while (a->len) {
+		idx = srcu_read_lock(&mem->srcu);
+		ret = access_page(region_set(mem), a);
+		srcu_read_unlock(&mem->srcu, idx);
+		if (!ret) {
+			attempts = 0;
+			continue;
 		}
-		offset = region_offset(r, gpa);
-		n = min_t(u64, len, r->len - offset);
-		ret = in ? copy_in(in, r->hva + offset, n) : copy_out(out, r->hva + offset, n);
+		if (ret != -EAGAIN || ++attempts > MAX_ATTEMPTS)
+			return -EFAULT;
+		ret = bring_in(a);
 		if (ret)
-			break;
-		gpa += n;
-		len -= n;
-		in = in ? in + n : NULL;
-		out = out ? out + n : NULL;
+			return ret;
 	}
-	srcu_read_unlock(&mem->srcu, idx);
-	return ret;
+	return 0;
 }
 
 /**
@@ -92,12 +150,15 @@ static int access_guest(struct lodge_mem *mem, gpa_t gpa, void *in, const void *
  * @buf: to here
  * @len: bytes. 4 and 8 are read in one piece when @gpa is aligned to them
  *
- * Context: a thread of the VM's process; may sleep.
- * Return: 0; -EFAULT when a byte is in no region, or the host cannot provide it.
+ * Context: a thread of the VM's process; may sleep, killable.
+ * Return: 0; -EFAULT when a byte is in no region, or the host cannot provide it;
+ * -ENOMEM; -EINTR when a fatal signal waits.
  */
 int lodge_mem_read(struct lodge_mem *mem, gpa_t gpa, void *buf, size_t len)
 {
-	return access_guest(mem, gpa, buf, NULL, len);
+	struct access a = { .gpa = gpa, .len = len, .in = buf };
+
+	return access_guest(mem, &a);
 }
 
 /**
@@ -107,11 +168,14 @@ int lodge_mem_read(struct lodge_mem *mem, gpa_t gpa, void *buf, size_t len)
  * @buf: from here
  * @len: bytes. 4 and 8 are written in one piece when @gpa is aligned to them
  *
- * Context: a thread of the VM's process; may sleep.
+ * Context: a thread of the VM's process; may sleep, killable.
  * Return: 0; -EFAULT when a byte is in no region, or in a read-only one, or the
- * host cannot provide it; what comes before it may have been written.
+ * host cannot provide it; -ENOMEM; -EINTR when a fatal signal waits. What comes
+ * before that byte may have been written.
  */
 int lodge_mem_write(struct lodge_mem *mem, gpa_t gpa, const void *buf, size_t len)
 {
-	return access_guest(mem, gpa, NULL, buf, len);
+	struct access a = { .gpa = gpa, .len = len, .out = buf };
+
+	return access_guest(mem, &a);
 }

@@ -384,9 +384,9 @@ int kvmclock_wall_write(struct lodge_vcpu *vcpu, u64 value)
 	return 0;
 }
 
-static void update_system_time(struct lodge_vcpu *vcpu)
+static int update_system_time(struct lodge_vcpu *vcpu)
 {
-	struct lodge_vcpu_clock *clock = &vcpu->clock;
+	u64 gpa = vcpu->clock.system_msr & ~SYSTEM_ENABLE;
 	struct kvmclock_base base = read_base(&vcpu->vm->clock);
 	struct pvclock_vcpu_time_info page;
 	struct clock_sample now;
@@ -398,13 +398,11 @@ static void update_system_time(struct lodge_vcpu *vcpu)
 	}
 
 	kvmclock_fill(&page, &base, vcpu->vmx.tsc_offset);
-	if (write_versioned(&vcpu->vm->mem, clock->system_msr & ~SYSTEM_ENABLE, &page,
-			    sizeof(page)))
-		clock->system_msr &= ~SYSTEM_ENABLE;
+	return write_versioned(&vcpu->vm->mem, gpa, &page, sizeof(page));
 }
 
 /* Wall-clock time when guest time was 0; a guest asks once, at boot. */
-static void update_wall_clock(struct lodge_vcpu *vcpu)
+static int update_wall_clock(struct lodge_vcpu *vcpu)
 {
 	struct pvclock_wall_clock page;
 	struct lodge_clock now;
@@ -413,8 +411,7 @@ static void update_wall_clock(struct lodge_vcpu *vcpu)
 	lodge_vmclock_get(vcpu->vm, &now);
 	page.sec = div_u64_rem(now.host_ns - min(now.host_ns, now.guest_ns), NSEC_PER_SEC, &nsec);
 	page.nsec = nsec;
-	/* Not memory: then the guest gets no wall clock; the MSR stays as written. */
-	write_versioned(&vcpu->vm->mem, vcpu->clock.wall_msr, &page, sizeof(page));
+	return write_versioned(&vcpu->vm->mem, vcpu->clock.wall_msr, &page, sizeof(page));
 }
 
 /**
@@ -425,16 +422,25 @@ static void update_wall_clock(struct lodge_vcpu *vcpu)
  * clock or (by whoever changes it) the vCPU's TSC offset has changed; and, while
  * the VM's clock is not stable, when the vCPU has been loaded on a CPU.
  *
- * Context: may sleep; writes guest memory.
+ * Context: may sleep, killable; writes guest memory.
  */
 void kvmclock_update(struct lodge_vcpu *vcpu)
 {
-	if (vcpu->clock.system_msr & SYSTEM_ENABLE)
-		update_system_time(vcpu);
-	if (vcpu->clock.wall_due) {
-		vcpu->clock.wall_due = false;
-		update_wall_clock(vcpu);
-	}
+	struct lodge_vcpu_clock *clock = &vcpu->clock;
+	int system = 0, wall = 0;
+
+	if (clock->system_msr & SYSTEM_ENABLE)
+		system = update_system_time(vcpu);
+	if (clock->wall_due)
+		wall = update_wall_clock(vcpu);
+	clock->wall_due = wall == -EINTR;
+
+	/* Who kills this thread does not mean the guest: the next one goes on. */
+	if (system == -EINTR || wall == -EINTR)
+		set_bit(LODGE_REQ_CLOCK, &vcpu->requests);
+	/* Not memory: this clock is off; the wall clock is none, and its MSR stays. */
+	else if (system)
+		clock->system_msr &= ~SYSTEM_ENABLE;
 }
 
 /**

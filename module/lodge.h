@@ -74,6 +74,9 @@ struct lodge_vm {
 
 /**
  * struct lodge_vcpu - a virtual CPU
+ * @regs: [o] general registers in instruction order; RSP lives in the VMCS. First,
+ *	for entry.S
+ * @entry: [o] what entry.S needs besides, right behind
  * @vm: [c] holds a reference
  * @id: [c] its number and initial APIC id
  * @cpu: [a] the physical CPU whose guest mode it may be in, or -1; written by
@@ -92,7 +95,6 @@ struct lodge_vm {
  * @nmis_sent: [a] NMIs sent and not yet taken over by the owner
  * @nmis_queued: [o] NMIs to inject, 0 to 2
  * @event: [o] the event to deliver at the next entry
- * @regs: [o] general registers in instruction order; RSP lives in the VMCS
  * @cr0: [o] as the guest reads it; bits it owns are in the VMCS while loaded
  * @cr2: [o] page-fault address
  * @cr4: [o] as the guest reads it; bits it owns are in the VMCS while loaded
@@ -117,6 +119,9 @@ struct lodge_vm {
  * @stats: [o] counters
  */
 struct lodge_vcpu {
+	u64 regs[16];
+	struct vmx_entry entry;
+
 	struct lodge_vm *vm;
 	u32 id;
 	int cpu;
@@ -136,7 +141,6 @@ struct lodge_vcpu {
 	u8 nmis_queued;
 	struct lodge_pending_event event;
 
-	u64 regs[16];
 	u64 cr0;
 	u64 cr2;
 	u64 cr4;
@@ -267,5 +271,7 @@ struct lodge_call {
 /* ioctl.c */
 long lodge_call(void *object, const struct lodge_call *table, u32 nr, unsigned int cmd,
 		unsigned long arg);
+
+#include "vmx/regs.h"
 
 #endif

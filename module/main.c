@@ -112,6 +112,7 @@ static int __init lodge_init(void)
 	ret = vmx_module_init();
 	if (ret)
 		return ret;
+	lodge_msr_module_init();
 	ret = lodge_cpuid_module_init();
 	if (ret)
 		goto err_vmx;

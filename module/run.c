@@ -122,7 +122,7 @@ static void lodge_take_sipi(struct lodge_vcpu *vcpu)
 
 static void lodge_take_nothing(struct lodge_vcpu *vcpu)
 {
-	/* The look at the APIC comes with the next entry, anyway. */
+	/* The look at the APIC comes with the next entry, as after any request. */
 }
 
 /* Requests that do not leave RUN, in the order in which they are taken. */
@@ -159,6 +159,7 @@ static int lodge_take_requests(struct lodge_vcpu *vcpu)
 
 	/* What another CPU wrote before it set a bit is seen after the bit is. */
 	smp_rmb();
+	vcpu->vmx.recheck = true;
 	if (lodge_test_and_clear(vcpu, LODGE_REQ_STATE)) {
 		ret = lodge_lend(vcpu);
 		if (ret)
@@ -179,6 +180,8 @@ static int lodge_take_requests(struct lodge_vcpu *vcpu)
 /* What the host wants of the thread. Return: as lodge_take_requests(). */
 static int lodge_host_wants(struct lodge_vcpu *vcpu)
 {
+	if (likely(!(read_thread_flags() & VMX_THREAD_WANTED)))
+		return LODGE_NEXT_ENTER;
 	if (signal_pending(current))
 		return lodge_leave(vcpu, LODGE_EXIT_SIGNAL);
 	/* Task work, rseq, memory-cgroup throttling: done on the way to user mode. */
@@ -211,7 +214,7 @@ static bool lodge_leave_for_eoi(struct lodge_vcpu *vcpu)
 {
 	u8 vector;
 
-	if (likely(!lapic_next_eoi(vcpu, &vector)))
+	if (likely(!vcpu->lapic.eoi_due) || !lapic_next_eoi(vcpu, &vector))
 		return false;
 	lodge_exit_fill(vcpu, LODGE_EXIT_EOI, 0);
 	vcpu->run->exit.eoi.vector = vector;
@@ -358,7 +361,8 @@ static bool lodge_wants_bytes(const struct lodge_vcpu *vcpu)
 	       reason == LODGE_EXIT_MEM_FAULT;
 }
 
-static long lodge_run_owned(struct lodge_vcpu *vcpu)
+/* Apart, since its frame is large and lodge_run_kicked() is in a hurry. */
+static noinline long lodge_run_owned(struct lodge_vcpu *vcpu)
 {
 	u64 wanted;
 	int ret;
@@ -375,6 +379,37 @@ static long lodge_run_owned(struct lodge_vcpu *vcpu)
 	}
 	lodge_run_end(vcpu);
 	return ret == LODGE_NEXT_LEAVE ? 0 : ret;
+}
+
+/*
+ * A RUN that finds nothing but a kick, and is asked for nothing, needs no vCPU: it
+ * consumes the kick and says where the guest is. RIP is known since the exit
+ * before, or since it was set.
+ *
+ * Only RUN writes the exit, and we are the one: the mutex, which other threads
+ * take to look at the vCPU, is not needed.
+ */
+static bool lodge_run_kicked(struct lodge_vcpu *vcpu)
+{
+	struct lodge_run *run = vcpu->run;
+	struct lodge_exit *e = &run->exit;
+
+	if (READ_ONCE(vcpu->requests) != BIT(LODGE_REQ_KICK) ||
+	    READ_ONCE(run->wanted) | READ_ONCE(run->dirty) | READ_ONCE(run->complete) |
+	    READ_ONCE(run->flags) | READ_ONCE(run->reserved) ||
+	    read_thread_flags() & (_TIF_SIGPENDING | _TIF_NOTIFY_SIGNAL))
+		return false;
+	clear_bit(LODGE_REQ_KICK, &vcpu->requests);
+	vcpu->pending.reason = LODGE_EXIT_NONE;
+	e->reason = LODGE_EXIT_KICK;
+	e->flags = 0;
+	e->rip = READ_ONCE(vcpu->vmx.rip);
+	e->next_rip = 0;
+	e->insn_len = 0;
+	e->insn_bytes = 0;
+	e->seq = ++vcpu->stats.user_exits;
+	run->valid = 0;
+	return true;
 }
 
 /**
@@ -399,10 +434,14 @@ long lodge_vcpu_run(struct lodge_vcpu *vcpu)
 	/* After a full barrier: PAUSE sees us running, or we see it pausing. */
 	if (READ_ONCE(vm->paused))
 		set_bit(LODGE_REQ_PAUSE, &vcpu->requests);
-	ret = mutex_lock_killable(&vcpu->mutex);
-	if (!ret) {
-		ret = lodge_run_owned(vcpu);
-		mutex_unlock(&vcpu->mutex);
+	if (lodge_run_kicked(vcpu)) {
+		ret = -EINTR;
+	} else {
+		ret = mutex_lock_killable(&vcpu->mutex);
+		if (!ret) {
+			ret = lodge_run_owned(vcpu);
+			mutex_unlock(&vcpu->mutex);
+		}
 	}
 	atomic_set_release(&vcpu->running, 0);
 	/* Pairs with the barrier of whoever starts to wait. */

@@ -41,7 +41,7 @@ TRACE_EVENT(lodge_exit,
 		__entry->reason = vcpu->vmx.exit_reason;
 		__entry->rip = lodge_rip_read(vcpu);
 		__entry->qualification = vmcs_read(VMCS_EXIT_QUALIFICATION);
-		__entry->tsc = vcpu->stats.guest_tsc;
+		__entry->tsc = vmx_guest_time(vcpu);
 	),
 	TP_printk("vcpu %u reason %u rip 0x%llx qualification 0x%llx guest_tsc %llu",
 		  __entry->id, __entry->reason, __entry->rip, __entry->qualification,

@@ -58,19 +58,26 @@ void lodge_vcpu_init_reset(struct lodge_vcpu *vcpu, bool init)
  * @vcpu: the vCPU; loaded
  * @reason: LODGE_EXIT_*
  * @insn_len: length of the instruction at RIP; 0 when the exit is not about one
+ *
+ * What belongs to the reason is zero then, as far as it is hot; the text of
+ * LODGE_EXIT_FAIL_ENTRY is not.
  */
 void lodge_exit_fill(struct lodge_vcpu *vcpu, u32 reason, u32 insn_len)
 {
 	struct lodge_exit *e = &vcpu->run->exit;
 
-	memset(e, 0, sizeof(*e));
 	e->reason = reason;
+	e->flags = insn_len ? LODGE_EXIT_F_INSN : 0;
 	e->rip = lodge_rip_read(vcpu);
-	if (insn_len) {
-		e->flags |= LODGE_EXIT_F_INSN;
-		e->insn_len = insn_len;
-		e->next_rip = lodge_next_rip(vcpu, insn_len);
-	}
+	e->next_rip = insn_len ? lodge_next_rip(vcpu, insn_len) : 0;
+	e->insn_len = insn_len;
+	e->insn_bytes = 0;
+	BUILD_BUG_ON(offsetofend(struct lodge_exit, unhandled) >
+		     offsetofend(struct lodge_exit, space[3]));
+	e->space[0] = 0;
+	e->space[1] = 0;
+	e->space[2] = 0;
+	e->space[3] = 0;
 }
 
 /* ------------------------------------------------------------------------- life */

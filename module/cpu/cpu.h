@@ -64,6 +64,9 @@ enum lodge_guest_feature {
 /* Entries that a vCPU's table may have. */
 #define LODGE_MAX_CPUID		256
 
+/* In struct lodge_cpuid_table.first. */
+#define LODGE_CPUID_NOT_PLAIN	0x8000
+
 /* The leaves lodge knows lie in windows of 32: see cpuid.c. */
 #define LODGE_CPUID_WINDOWS	4
 #define LODGE_CPUID_WINDOW	32
@@ -74,7 +77,8 @@ enum lodge_guest_feature {
  * @xcr0: bits the guest may set in XCR0
  * @xss: bits it may set in IA32_XSS
  * @phys_bits: physical-address width
- * @first: by leaf: 1 + index of its first entry, 0 when there is none
+ * @first: by leaf: 1 + index of its first entry, 0 when there is none; plus
+ *	LODGE_CPUID_NOT_PLAIN when the answer depends on ECX or on the vCPU's state
  * @nr: entries
  * @e: sorted by leaf, then subleaf
  *
@@ -95,6 +99,7 @@ void lodge_cpuid_module_exit(void);
 const struct lodge_cpuid_table *lodge_cpuid_supported(void);
 int lodge_cpuid_check(const struct lodge_cpuid_entry *e, u32 nr, u32 *bad);
 int lodge_cpuid_set(struct lodge_vcpu *vcpu, const struct lodge_cpuid_entry *e, u32 nr);
+void lodge_cpuid_execute(struct lodge_vcpu *vcpu);
 void lodge_cpuid_query(struct lodge_vcpu *vcpu, u32 leaf, u32 subleaf, u32 out[4]);
 u32 lodge_xstate_size(u64 features, bool compacted);
 
@@ -133,6 +138,8 @@ struct lodge_msr_state {
 #define LODGE_MSR_GP	1	/* #GP(0) */
 #define LODGE_MSR_USER_EXIT 2	/* the program's */
 
+void lodge_msr_module_init(void);
+bool lodge_msr_execute_read(struct lodge_vcpu *vcpu);
 int lodge_msr_read(struct lodge_vcpu *vcpu, u32 index, u64 *value, bool from_host);
 int lodge_msr_write(struct lodge_vcpu *vcpu, u32 index, u64 value, bool from_host);
 int lodge_msr_check(struct lodge_vcpu *vcpu, u32 index, u64 value);

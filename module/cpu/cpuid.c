@@ -14,6 +14,7 @@
 #include <linux/kernel.h>
 #include <linux/math64.h>
 #include <linux/minmax.h>
+#include <linux/nospec.h>
 #include <linux/processor.h>
 #include <linux/slab.h>
 #include <linux/sort.h>
@@ -592,39 +593,35 @@ static bool entry_is_zero(const struct lodge_cpuid_entry *e)
 	return !(e->eax | e->ebx | e->ecx | e->edx);
 }
 
-/* Index into lodge_cpuid_table.first, in range for any leaf; -1: not ours. */
+/* Index into lodge_cpuid_table.first, in range for any leaf; or -1: not ours. */
 static int leaf_slot(u32 leaf)
 {
-	int window;
+	u32 low = leaf & (LODGE_CPUID_WINDOW - 1);
 
-	switch (leaf & ~(u32)(LODGE_CPUID_WINDOW - 1)) {
-	case 0:
-		window = 0;
-		break;
-	case LEAF_HYPERVISOR:
-		window = 1;
-		break;
-	case LODGE_CPUID_SIGNATURE:
-		window = 2;
-		break;
-	case LEAF_EXTENDED:
-		window = 3;
-		break;
-	default:
-		return -1;
-	}
-	return window * LODGE_CPUID_WINDOW + (leaf & (LODGE_CPUID_WINDOW - 1));
+	BUILD_BUG_ON(LEAF_HYPERVISOR != 1u << 30 || LEAF_EXTENDED != 2u << 30);
+	if (likely(!(leaf & (BIT(30) - LODGE_CPUID_WINDOW))))
+		return (leaf >> 30) * LODGE_CPUID_WINDOW + low;
+	if (leaf - low == LODGE_CPUID_SIGNATURE)
+		return 3 * LODGE_CPUID_WINDOW + low;
+	return -1;
+}
+
+/* The first entry of a leaf, 1 + its index; 0 for none. */
+static u32 first_entry(const struct lodge_cpuid_table *t, u32 leaf)
+{
+	int slot = leaf_slot(leaf);
+
+	return slot < 0 ? 0 : t->first[array_index_nospec(slot, ARRAY_SIZE(t->first))];
 }
 
 static const struct lodge_cpuid_entry *find_entry(const struct lodge_cpuid_table *t, u32 leaf,
 						  u32 subleaf)
 {
-	int slot = leaf_slot(leaf);
-	u32 i;
+	u32 i = first_entry(t, leaf) & ~LODGE_CPUID_NOT_PLAIN;
 
-	if (slot < 0 || !t->first[slot])
+	if (!i)
 		return NULL;
-	for (i = t->first[slot] - 1; i < t->nr && t->e[i].leaf == leaf; i++) {
+	for (i--; i < t->nr && t->e[i].leaf == leaf; i++) {
 		if (!(t->e[i].flags & LODGE_CPUID_F_SUBLEAF) || t->e[i].subleaf == subleaf)
 			return &t->e[i];
 	}
@@ -749,6 +746,12 @@ static int compare_entries(const void *a, const void *b)
 	return x->subleaf < y->subleaf ? -1 : x->subleaf > y->subleaf;
 }
 
+/* Leaves that cpuid_follow_state() changes. */
+static bool follows_state(u32 leaf)
+{
+	return leaf == 1 || leaf == 7 || leaf == 0xb || leaf == 0xd || leaf == 0x1f;
+}
+
 /* What follows from the entries: see struct lodge_cpuid_table. */
 static void cache_facts(struct lodge_cpuid_table *t)
 {
@@ -758,8 +761,11 @@ static void cache_facts(struct lodge_cpuid_table *t)
 	for (i = t->nr; i--; ) {
 		int slot = leaf_slot(t->e[i].leaf);
 
-		if (slot >= 0)
-			t->first[slot] = i + 1;
+		if (slot < 0)
+			continue;
+		t->first[slot] = i + 1;
+		if (t->e[i].flags & LODGE_CPUID_F_SUBLEAF || follows_state(t->e[i].leaf))
+			t->first[slot] |= LODGE_CPUID_NOT_PLAIN;
 	}
 	for (i = 0; i < NR_LODGE_GUEST_FEATURES; i++) {
 		e = find_entry(t, cpuid_features[i].leaf, cpuid_features[i].subleaf);
@@ -1048,6 +1054,43 @@ void lodge_cpuid_query(struct lodge_vcpu *vcpu, u32 leaf, u32 subleaf, u32 out[4
 		out[CPUID_ECX] = subleaf & 0xff;
 		out[CPUID_EDX] = vcpu->id;
 	}
+}
+
+/* The answer depends on ECX or on the vCPU's state, or the leaf is none of ours. */
+static noinline void cpuid_execute_any(struct lodge_vcpu *vcpu)
+{
+	u32 out[4];
+
+	lodge_cpuid_query(vcpu, vcpu->regs[LODGE_RAX], vcpu->regs[LODGE_RCX], out);
+	vcpu->regs[LODGE_RAX] = out[CPUID_EAX];
+	vcpu->regs[LODGE_RBX] = out[CPUID_EBX];
+	vcpu->regs[LODGE_RCX] = out[CPUID_ECX];
+	vcpu->regs[LODGE_RDX] = out[CPUID_EDX];
+}
+
+/**
+ * lodge_cpuid_execute() - do what CPUID does to the registers
+ * @vcpu: the vCPU
+ *
+ * Most leaves have one answer for good.
+ *
+ * Context: owner; interrupts may be off.
+ */
+void lodge_cpuid_execute(struct lodge_vcpu *vcpu)
+{
+	const struct lodge_cpuid_table *t = vcpu->cpuid;
+	u32 first = first_entry(t, vcpu->regs[LODGE_RAX]);
+	const struct lodge_cpuid_entry *e;
+
+	if (!first || first & LODGE_CPUID_NOT_PLAIN) {
+		cpuid_execute_any(vcpu);
+		return;
+	}
+	e = &t->e[first - 1];
+	vcpu->regs[LODGE_RAX] = e->eax;
+	vcpu->regs[LODGE_RBX] = e->ebx;
+	vcpu->regs[LODGE_RCX] = e->ecx;
+	vcpu->regs[LODGE_RDX] = e->edx;
 }
 
 /**

@@ -136,7 +136,11 @@ static void efer_load(struct lodge_vcpu *vcpu, u64 efer)
 {
 	u32 entry = vmcs_read(VMCS_ENTRY_CONTROLS);
 
+	bool sce = (vcpu->efer ^ efer) & EFER_SCE;
+
 	vcpu->efer = efer;
+	if (sce)
+		vmx_syscall_msrs_changed(vcpu);
 	vmcs_write(VMCS_GUEST_EFER, efer);
 	vmcs_write(VMCS_ENTRY_CONTROLS,
 		   efer & EFER_LMA ? entry | ENTRY_IA32E : entry & ~ENTRY_IA32E);

@@ -221,12 +221,6 @@ static int write_tsc(struct lodge_vcpu *vcpu, u32 index, u64 value, bool from_ho
 	return LODGE_MSR_OK;
 }
 
-static int read_tsc_adjust(struct lodge_vcpu *vcpu, u32 index, u64 *value)
-{
-	*value = vcpu->msrs.tsc_adjust;
-	return LODGE_MSR_OK;
-}
-
 static int write_tsc_adjust(struct lodge_vcpu *vcpu, u32 index, u64 value, bool from_host)
 {
 	if (!from_host)
@@ -443,8 +437,8 @@ const struct msr_row msr_rows[] = {
 	{ ONE(MSR_IA32_APICBASE, "APIC_BASE"), HANDLED(apic_base), .group = true },
 	{ ONE(MSR_SMI_COUNT, "SMI_COUNT"), .kind = MSR_CONST },
 	{ ONE(MSR_IA32_FEAT_CTL, "FEATURE_CONTROL"), .kind = MSR_CONST, .value = FEAT_CTL_LOCKED },
-	{ ONE(MSR_IA32_TSC_ADJUST, "TSC_ADJUST"), HANDLED(tsc_adjust), SAVE,
-	  .gate = GATE(TSC_ADJUST) },
+	{ ONE(MSR_IA32_TSC_ADJUST, "TSC_ADJUST"), STORED(msrs.tsc_adjust), SAVE,
+	  .gate = GATE(TSC_ADJUST), .write = write_tsc_adjust },
 	{ ONE(MSR_IA32_SPEC_CTRL, "SPEC_CTRL"), STORED(msrs.spec_ctrl), SAVE,
 	  .gate = SPEC_GATE, .check = check_spec_ctrl },
 	{ ONE(MSR_IA32_PRED_CMD, "PRED_CMD"), .kind = MSR_HANDLED, .write = write_command,
@@ -512,13 +506,32 @@ const struct msr_row msr_rows[] = {
 
 const u32 nr_msr_rows = ARRAY_SIZE(msr_rows);
 
-/**
- * msr_find() - the row of an MSR
- * @index: the MSR
- *
- * Return: its row, or NULL: there is no such MSR.
+/*
+ * By a hash of the MSR: the row where it may stand. Only where to look first: a
+ * wrong hint costs a search, and changes nothing.
  */
-const struct msr_row *msr_find(u32 index)
+static const struct msr_row *msr_hints[256];
+
+static u8 msr_hash(u32 index)
+{
+	return index ^ index >> 8;
+}
+
+/** lodge_msr_module_init() - fill the hints; at load, or before tests */
+void lodge_msr_module_init(void)
+{
+	u32 i, j;
+
+	for (i = 0; i < ARRAY_SIZE(msr_hints); i++)
+		msr_hints[i] = &msr_rows[0];
+	for (i = 0; i < ARRAY_SIZE(msr_rows); i++) {
+		/* Wide ranges would take the places of all others. */
+		for (j = 0; j < min(msr_rows[i].nr, 16u); j++)
+			msr_hints[msr_hash(msr_rows[i].first + j)] = &msr_rows[i];
+	}
+}
+
+static noinline const struct msr_row *msr_search(u32 index)
 {
 	u32 low = 0, high = ARRAY_SIZE(msr_rows);
 
@@ -533,6 +546,20 @@ const struct msr_row *msr_find(u32 index)
 			return &msr_rows[mid];
 	}
 	return NULL;
+}
+
+/**
+ * msr_find() - the row of an MSR
+ * @index: the MSR
+ *
+ * Return: its row, or NULL: there is no such MSR.
+ */
+const struct msr_row *msr_find(u32 index)
+{
+	const struct msr_row *row = msr_hints[msr_hash(index)];
+
+	/* Tests may run before the hints are filled. */
+	return likely(row && index - row->first < row->nr) ? row : msr_search(index);
 }
 
 /* ------------------------------------------------------------------ accesses */
@@ -612,6 +639,28 @@ int lodge_msr_read(struct lodge_vcpu *vcpu, u32 index, u64 *value, bool from_hos
 }
 
 /**
+ * lodge_msr_execute_read() - do what RDMSR does, if the MSR is just a stored value
+ * @vcpu: the vCPU; ECX says which
+ *
+ * Context: as lodge_msr_read().
+ * Return: false when there is more to it: nothing has changed.
+ */
+bool lodge_msr_execute_read(struct lodge_vcpu *vcpu)
+{
+	u32 index = vcpu->regs[LODGE_RCX];
+	const struct msr_row *row = msr_hints[msr_hash(index)];
+	u64 value;
+
+	if (index - row->first >= row->nr || row->kind != MSR_STORED ||
+	    !gate_open(vcpu->cpuid, row))
+		return false;
+	value = *stored(vcpu, row, index);
+	vcpu->regs[LODGE_RAX] = (u32)value;
+	vcpu->regs[LODGE_RDX] = value >> 32;
+	return true;
+}
+
+/**
  * lodge_msr_write() - write an MSR
  * @vcpu: the vCPU
  * @index: the MSR
@@ -631,6 +680,8 @@ int lodge_msr_write(struct lodge_vcpu *vcpu, u32 index, u64 value, bool from_hos
 
 	switch (row->kind) {
 	case MSR_STORED:
+		if (row->write)
+			return row->write(vcpu, index, value, from_host);
 		*stored(vcpu, row, index) = value;
 		if (row->changed)
 			row->changed(vcpu);

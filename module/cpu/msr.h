@@ -32,7 +32,8 @@ enum msr_kind {
  * @value: CONST: what it reads as
  * @read: HANDLED: null when it cannot be read
  * @check: may this value be written? Null: any
- * @write: HANDLED: after @check; null when it cannot be written
+ * @write: HANDLED: after @check; null when it cannot be written. STORED: instead of
+ *	storing it
  * @changed: STORED: called after a write
  */
 struct msr_row {

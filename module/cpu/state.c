@@ -235,8 +235,10 @@ u64 lodge_state_from_page(struct lodge_vcpu *vcpu, u64 groups, bool apply)
 	/* User space can write the page while we look: look at a copy. */
 	r = *(const struct lodge_regs *)&vcpu->run->gprs;
 	bad = regs_check(vcpu, &r, groups);
-	if (!bad && apply)
+	if (!bad && apply) {
 		regs_set(vcpu, &r, groups);
+		vcpu->vmx.recheck = true;
+	}
 	return bad;
 }
 
@@ -411,6 +413,7 @@ static int state_set_owned(struct lodge_vcpu *vcpu, struct lodge_vcpu_state *st,
 		return -EINVAL;
 	regs_set(vcpu, r, st->groups);
 	bulk_set(vcpu, st, b);
+	vcpu->vmx.recheck = true;
 	return 0;
 }
 

@@ -48,6 +48,7 @@ static const struct cap_row required[] = {
 	{ VMX_WORD_EXIT, 19, "load host PAT" },
 	{ VMX_WORD_EXIT, 20, "save EFER" },
 	{ VMX_WORD_EXIT, 21, "load host EFER" },
+	{ VMX_WORD_EXIT, 22, "save VMX preemption timer" },
 	{ VMX_WORD_ENTRY, 2, "load debug controls" },
 	{ VMX_WORD_ENTRY, 14, "load guest PAT" },
 	{ VMX_WORD_ENTRY, 15, "load guest EFER" },

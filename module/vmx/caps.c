@@ -60,6 +60,7 @@ static const struct vmx_cap vmx_cap_table[] = {
 	{ VMX_WORD_EXIT, EXIT_LOAD_PAT, "load host PAT" },
 	{ VMX_WORD_EXIT, EXIT_SAVE_EFER, "save EFER" },
 	{ VMX_WORD_EXIT, EXIT_LOAD_EFER, "load host EFER" },
+	{ VMX_WORD_EXIT, EXIT_SAVE_TIMER, "save VMX preemption timer" },
 	{ VMX_WORD_ENTRY, ENTRY_LOAD_DEBUG, "load debug controls" },
 	{ VMX_WORD_ENTRY, ENTRY_LOAD_PAT, "load guest PAT" },
 	{ VMX_WORD_ENTRY, ENTRY_LOAD_EFER, "load guest EFER" },

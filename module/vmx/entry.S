@@ -15,7 +15,7 @@
 
 	.section .noinstr.text, "ax"
 
-/* Where register @n stands in lodge_vcpu.regs; the order is the instructions'. */
+/* Where register @n stands in struct lodge_vcpu; the order is the instructions'. */
 #define REG(n)	(8 * (n))(%rax)
 
 /*
@@ -48,13 +48,51 @@
 .endm
 
 /*
- * unsigned long vmx_enter(u64 *regs, struct vmx_entry *entry, unsigned long flags)
+ * The CPU is the host's again, its general registers still the guest's: nothing
+ * of the guest may steer what follows. Leaves the vCPU in RDI.
+ */
+.macro to_host
+	/* No guest value may be left for speculation to use. */
+	xor	%eax, %eax
+	xor	%ebx, %ebx
+	xor	%ecx, %ecx
+	xor	%edx, %edx
+	xor	%ebp, %ebp
+	xor	%esi, %esi
+	xor	%r8d, %r8d
+	xor	%r9d, %r9d
+	xor	%r10d, %r10d
+	xor	%r11d, %r11d
+	xor	%r12d, %r12d
+	xor	%r13d, %r13d
+	xor	%r14d, %r14d
+	xor	%r15d, %r15d
+
+	/* Both before the first RET: the guest filled the return stack buffer. */
+	FILL_RETURN_BUFFER %rcx, RSB_CLEAR_LOOPS, X86_FEATURE_RSB_VMEXIT,\
+			   X86_FEATURE_RSB_VMEXIT_LITE
+
+	mov	(%rsp), %rdi
+	btl	$VMX_ENTRY_SPEC_OUT_BIT, VMX_ENTRY_FLAGS(%rdi)
+	jnc	.Lspec_done\@
+	mov	VMX_ENTRY_SPEC_HOST(%rdi), %eax
+	mov	$MSR_IA32_SPEC_CTRL, %ecx
+	xor	%edx, %edx
+	wrmsr
+.Lspec_done\@:
+	/* The guest trained the branches above: let none run ahead of the write. */
+	ALTERNATIVE "", "lfence", X86_FEATURE_LFENCE_RDTSC
+	CLEAR_BRANCH_HISTORY_VMEXIT
+.endm
+
+/*
+ * bool vmx_enter(struct lodge_vcpu *vcpu)
  *
- * Enter the guest and come back at the next exit.
- * @flags: VMX_ENTER_RESUME_BIT: VMRESUME, else VMLAUNCH
- *	VMX_ENTER_SPEC_IN_BIT, _OUT_BIT: load SPEC_CTRL on the way in, out
- * Return: 0 after a VM exit, 1 when the CPU did not enter (VMfail, or #UD
- * because VMX is off).
+ * Enter the guest, and after each exit call vmx_exited(); enter again as long as
+ * that says true. So the callee-saved registers of the host are saved once per
+ * stint, not once per exit.
+ * Return: true; false when the CPU did not enter (VMfail, or #UD because VMX is
+ * off).
  *
  * Context: interrupts off, VMCS loaded, noinstr.
  */
@@ -66,34 +104,30 @@ SYM_FUNC_START(vmx_enter)
 	push	%r13
 	push	%r12
 	push	%rbx
-	push	%rdx			/* flags */
-	push	%rsi			/* entry */
-	push	%rdi			/* regs; VM exit comes back with this on top */
+	push	%rdi			/* VM exit comes back with this on top */
 
 	/* VM exit sets RSP from the VMCS; the stack is mostly where it was. */
-	cmp	%rsp, VMX_ENTRY_HOST_RSP(%rsi)
-	je	1f
+	cmp	%rsp, VMX_ENTRY_HOST_RSP(%rdi)
+	je	.Lenter
 	mov	$VMCS_HOST_RSP, %eax
 .Lwrite_host_rsp:
 	vmwrite	%rsp, %rax
-	mov	%rsp, VMX_ENTRY_HOST_RSP(%rsi)
-1:
-	mov	%rdx, %r8		/* flags; RDX is WRMSR's */
-	mov	%rdi, %r9
+	mov	%rsp, VMX_ENTRY_HOST_RSP(%rdi)
 
+.Lenter:
 	/*
 	 * From the write of SPEC_CTRL to the entry there is no RET and no
 	 * indirect branch, so that none can be steered by the guest's setting.
 	 */
-	bt	$VMX_ENTER_SPEC_IN_BIT, %r8
-	jnc	2f
-	mov	VMX_ENTRY_SPEC_GUEST(%rsi), %eax
+	btl	$VMX_ENTRY_SPEC_IN_BIT, VMX_ENTRY_FLAGS(%rdi)
+	jnc	1f
+	mov	VMX_ENTRY_SPEC_GUEST(%rdi), %eax
 	mov	$MSR_IA32_SPEC_CTRL, %ecx
 	xor	%edx, %edx
 	wrmsr
-2:
-	bt	$VMX_ENTER_RESUME_BIT, %r8
-	mov	%r9, %rax		/* MOV leaves CF alone */
+1:
+	btl	$VMX_ENTRY_RESUME_BIT, VMX_ENTRY_FLAGS(%rdi)
+	mov	%rdi, %rax		/* MOV leaves CF alone */
 	for_each_reg load_reg
 	mov	REG(0), %rax
 
@@ -124,47 +158,19 @@ SYM_INNER_LABEL(vmx_exit, SYM_L_GLOBAL)
 	ENDBR
 
 	push	%rax
-	mov	8(%rsp), %rax		/* regs */
+	mov	8(%rsp), %rax		/* the vCPU */
 	pop	REG(0)
 	for_each_reg save_reg
-	xor	%ebx, %ebx		/* the return value */
+	to_host
 
-.Lhost:
-	/* No guest value may be left for speculation to use. */
-	xor	%eax, %eax
-	xor	%ecx, %ecx
-	xor	%edx, %edx
-	xor	%ebp, %ebp
-	xor	%esi, %esi
-	xor	%edi, %edi
-	xor	%r8d, %r8d
-	xor	%r9d, %r9d
-	xor	%r10d, %r10d
-	xor	%r11d, %r11d
-	xor	%r12d, %r12d
-	xor	%r13d, %r13d
-	xor	%r14d, %r14d
-	xor	%r15d, %r15d
+	call	vmx_exited
+	mov	(%rsp), %rdi
+	test	%al, %al
+	jnz	.Lenter
+	mov	$1, %eax
 
-	/* Both before the first RET: the guest filled the return stack buffer. */
-	FILL_RETURN_BUFFER %rcx, RSB_CLEAR_LOOPS, X86_FEATURE_RSB_VMEXIT,\
-			   X86_FEATURE_RSB_VMEXIT_LITE
-
-	pop	%rdi			/* regs */
-	pop	%rsi			/* entry */
-	pop	%rdx			/* flags */
-	bt	$VMX_ENTER_SPEC_OUT_BIT, %rdx
-	jnc	3f
-	mov	VMX_ENTRY_SPEC_HOST(%rsi), %eax
-	mov	$MSR_IA32_SPEC_CTRL, %ecx
-	xor	%edx, %edx
-	wrmsr
-3:
-	/* The guest trained the branches above: let none run ahead of the write. */
-	ALTERNATIVE "", "lfence", X86_FEATURE_LFENCE_RDTSC
-	CLEAR_BRANCH_HISTORY_VMEXIT
-
-	mov	%rbx, %rax
+.Lreturn:
+	pop	%rdi
 	pop	%rbx
 	pop	%r12
 	pop	%r13
@@ -174,8 +180,9 @@ SYM_INNER_LABEL(vmx_exit, SYM_L_GLOBAL)
 	RET
 
 .Lvmfail:
-	mov	$1, %ebx
-	jmp	.Lhost
+	to_host
+	xor	%eax, %eax
+	jmp	.Lreturn
 SYM_FUNC_END(vmx_enter)
 
 /*

@@ -43,20 +43,14 @@ static bool vmx_fast_window(struct lodge_vcpu *vcpu)
 
 static bool vmx_fast_cpuid(struct lodge_vcpu *vcpu)
 {
-	u32 out[4];
-
-	lodge_cpuid_query(vcpu, vcpu->regs[LODGE_RAX], vcpu->regs[LODGE_RCX], out);
-	vcpu->regs[LODGE_RAX] = out[0];
-	vcpu->regs[LODGE_RBX] = out[1];
-	vcpu->regs[LODGE_RCX] = out[2];
-	vcpu->regs[LODGE_RDX] = out[3];
-	lodge_skip(vcpu, vmx_insn_len());
+	lodge_cpuid_execute(vcpu);
+	vmx_skip(vcpu);
 	return true;
 }
 
 static int vmx_slow_hlt(struct lodge_vcpu *vcpu)
 {
-	lodge_skip(vcpu, vmx_insn_len());
+	vmx_skip(vcpu);
 	vcpu->mp_state = LODGE_MP_HALTED;
 	return LODGE_NEXT_ENTER;
 }
@@ -64,7 +58,7 @@ static int vmx_slow_hlt(struct lodge_vcpu *vcpu)
 /* Caches are coherent and no device bypasses them: nothing to write back. */
 static bool vmx_fast_cache(struct lodge_vcpu *vcpu)
 {
-	lodge_skip(vcpu, vmx_insn_len());
+	vmx_skip(vcpu);
 	return true;
 }
 
@@ -91,7 +85,7 @@ static bool vmx_fast_vmcall(struct lodge_vcpu *vcpu)
 	if (vmx_protected_not_kernel(vcpu))
 		ret = -LODGE_HYPERCALL_EPERM;
 	vcpu->regs[LODGE_RAX] = lodge_code_width(vcpu) == 8 ? ret : (u32)ret;
-	lodge_skip(vcpu, vmx_insn_len());
+	vmx_skip(vcpu);
 	return true;
 }
 
@@ -103,7 +97,7 @@ static int vmx_slow_xsetbv(struct lodge_vcpu *vcpu)
 	    lodge_xcr0_write(vcpu, value))
 		lodge_inject_gp(vcpu);
 	else
-		lodge_skip(vcpu, vmx_insn_len());
+		vmx_skip(vcpu);
 	return LODGE_NEXT_ENTER;
 }
 
@@ -113,7 +107,7 @@ static void vmx_rdmsr_done(struct lodge_vcpu *vcpu, u64 value)
 {
 	vcpu->regs[LODGE_RAX] = (u32)value;
 	vcpu->regs[LODGE_RDX] = value >> 32;
-	lodge_skip(vcpu, vmx_insn_len());
+	vmx_skip(vcpu);
 }
 
 static int vmx_msr_leave(struct lodge_vcpu *vcpu, u32 reason, u64 data)
@@ -129,7 +123,7 @@ static int vmx_msr_leave(struct lodge_vcpu *vcpu, u32 reason, u64 data)
 	return LODGE_NEXT_LEAVE;
 }
 
-static bool vmx_fast_rdmsr(struct lodge_vcpu *vcpu)
+static noinline bool vmx_rdmsr_any(struct lodge_vcpu *vcpu)
 {
 	u64 value = 0;
 
@@ -143,6 +137,14 @@ static bool vmx_fast_rdmsr(struct lodge_vcpu *vcpu)
 	default:
 		return false;
 	}
+}
+
+static bool vmx_fast_rdmsr(struct lodge_vcpu *vcpu)
+{
+	if (!lodge_msr_execute_read(vcpu))
+		return vmx_rdmsr_any(vcpu);
+	vmx_skip(vcpu);
+	return true;
 }
 
 static int vmx_slow_rdmsr(struct lodge_vcpu *vcpu)
@@ -170,7 +172,7 @@ static int vmx_wrmsr(struct lodge_vcpu *vcpu)
 	switch (lodge_msr_write(vcpu, index, value, false)) {
 	case LODGE_MSR_OK:
 		vcpu->vmx.recheck = true;
-		lodge_skip(vcpu, vmx_insn_len());
+		vmx_skip(vcpu);
 		return LODGE_NEXT_ENTER;
 	case LODGE_MSR_GP:
 		lodge_inject_gp(vcpu);
@@ -219,7 +221,7 @@ static int vmx_cr_write(struct lodge_vcpu *vcpu, int cr, u64 value)
 /* SDM 3C table 28-3. CR3 accesses do not exit; CLTS neither: TS is the guest's own. */
 static int vmx_slow_cr(struct lodge_vcpu *vcpu)
 {
-	u64 qual = vcpu->vmx.exit_qual;
+	u64 qual = vmcs_read(VMCS_EXIT_QUALIFICATION);
 	int cr = qual & 15, reg = qual >> 8 & 15;
 	int ret = 0;
 
@@ -238,14 +240,14 @@ static int vmx_slow_cr(struct lodge_vcpu *vcpu)
 	if (ret)
 		lodge_inject_gp(vcpu);
 	else
-		lodge_skip(vcpu, vmx_insn_len());
+		vmx_skip(vcpu);
 	return LODGE_NEXT_ENTER;
 }
 
 /* SDM 3C table 28-4. */
 static int vmx_slow_dr(struct lodge_vcpu *vcpu)
 {
-	u64 qual = vcpu->vmx.exit_qual;
+	u64 qual = vmcs_read(VMCS_EXIT_QUALIFICATION);
 	int dr = qual & 7, reg = qual >> 8 & 15;
 
 	if ((dr == 4 || dr == 5) && lodge_cr4_read(vcpu) & X86_CR4_DE) {
@@ -266,12 +268,17 @@ static int vmx_slow_dr(struct lodge_vcpu *vcpu)
 		lodge_inject_gp(vcpu);
 		return LODGE_NEXT_ENTER;
 	}
-	lodge_skip(vcpu, vmx_insn_len());
+	vmx_skip(vcpu);
 	return LODGE_NEXT_ENTER;
 }
 
-/* An exit that only user space can make something of. */
-static int vmx_slow_unhandled(struct lodge_vcpu *vcpu)
+/**
+ * vmx_slow_unhandled() - leave RUN: only user space can make something of the exit
+ * @vcpu: the vCPU; loaded
+ *
+ * Return: LODGE_NEXT_LEAVE.
+ */
+int vmx_slow_unhandled(struct lodge_vcpu *vcpu)
 {
 	struct lodge_exit *e = &vcpu->run->exit;
 	u32 basic = vcpu->vmx.exit_reason & VMX_EXIT_REASON_BASIC;
@@ -317,7 +324,7 @@ static int vmx_slow_exception(struct lodge_vcpu *vcpu)
 	if (vector == X86_TRAP_DB &&
 	    (info & VMX_INTR_TYPE) == LODGE_EVENT_EXCEPTION << VMX_INTR_TYPE_SHIFT) {
 		/* Not DR6_BD: an access to a debug register exits before. */
-		vmx_inject_db(vcpu, vcpu->vmx.exit_qual & (DR6_TRAPS | DR6_BS));
+		vmx_inject_db(vcpu, vmcs_read(VMCS_EXIT_QUALIFICATION) & (DR6_TRAPS | DR6_BS));
 		return LODGE_NEXT_ENTER;
 	}
 	if (info & VMX_INTR_CODE)
@@ -347,7 +354,7 @@ static bool vmx_operand_fault(const struct lodge_vcpu *vcpu)
 {
 	const u64 final = VMX_EPT_GLA_VALID | VMX_EPT_GLA_FINAL;
 
-	return (vcpu->vmx.exit_qual & final) == final &&
+	return (vmcs_read(VMCS_EXIT_QUALIFICATION) & final) == final &&
 	       !(vcpu->event.info & VMX_INTR_VALID);
 }
 
@@ -370,7 +377,7 @@ static int vmx_slow_ept_violation(struct lodge_vcpu *vcpu)
 {
 	struct ept_fault fault = {
 		.gpa = vmx_vmread(VMCS_GUEST_PHYSICAL_ADDRESS),
-		.access = vmx_ept_access(vcpu->vmx.exit_qual),
+		.access = vmx_ept_access(vmcs_read(VMCS_EXIT_QUALIFICATION)),
 	};
 	int ret;
 
@@ -380,6 +387,7 @@ static int vmx_slow_ept_violation(struct lodge_vcpu *vcpu)
 		vcpu->stats.ept_mapped++;
 		return LODGE_NEXT_ENTER;
 	}
+	vcpu->vmx.recheck = true;	/* it may mean the local APIC */
 	if (ret == EPT_FAULT_MMIO)
 		return vmx_operand_fault(vcpu) ?
 			lodge_mmio_exit(vcpu, fault.gpa, fault.access) : vmx_slow_unhandled(vcpu);
@@ -392,7 +400,7 @@ static int vmx_slow_ept_violation(struct lodge_vcpu *vcpu)
 /* SDM 3C table 28-5. */
 static int vmx_slow_io(struct lodge_vcpu *vcpu)
 {
-	u64 qual = vcpu->vmx.exit_qual;
+	u64 qual = vmcs_read(VMCS_EXIT_QUALIFICATION);
 	struct lodge_exit *e = &vcpu->run->exit;
 	u32 len = vmx_insn_len();
 	u32 width = (qual & 7) + 1;
@@ -429,7 +437,7 @@ static int vmx_slow_triple_fault(struct lodge_vcpu *vcpu)
 /* The CPU saw no interrupt window for long; when it lost state, that was all. */
 static int vmx_slow_notify(struct lodge_vcpu *vcpu)
 {
-	if (vcpu->vmx.exit_qual & BIT(0))
+	if (vmcs_read(VMCS_EXIT_QUALIFICATION) & BIT(0))
 		return vmx_slow_unhandled(vcpu);
 	return LODGE_NEXT_ENTER;
 }
@@ -438,18 +446,19 @@ static int vmx_slow_notify(struct lodge_vcpu *vcpu)
 
 #define FAST(n, f)	{ .name = (n), .fast = (f), .slow = vmx_slow_nothing }
 #define SLOW(n, s)	{ .name = (n), .slow = (s) }
-#define SLOW_QUAL(n, s)	{ .name = (n), .slow = (s), .qual = true }
+#define INSN(n, s)	{ .name = (n), .slow = (s), .insn = true }
+#define SLOW_QUIET(n, s) { .name = (n), .slow = (s), .quiet = true }
 
-static const struct vmx_exit_handler vmx_exit_handlers[NR_VMX_EXITS] = {
-	[VMX_EXIT_EXCEPTION_NMI] = SLOW_QUAL("exception or NMI", vmx_slow_exception),
-	[VMX_EXIT_EXTERNAL_INTERRUPT] = SLOW("external interrupt", vmx_slow_nothing),
+const struct vmx_exit_handler vmx_exit_handlers[LODGE_NR_HW_EXITS] = {
+	[VMX_EXIT_EXCEPTION_NMI] = SLOW("exception or NMI", vmx_slow_exception),
+	[VMX_EXIT_EXTERNAL_INTERRUPT] = SLOW_QUIET("external interrupt", vmx_slow_nothing),
 	[VMX_EXIT_TRIPLE_FAULT] = SLOW("triple fault", vmx_slow_triple_fault),
 	[VMX_EXIT_INTERRUPT_WINDOW] = FAST("interrupt window", vmx_fast_window),
 	[VMX_EXIT_NMI_WINDOW] = FAST("NMI window", vmx_fast_window),
 	[VMX_EXIT_TASK_SWITCH] = SLOW("task switch", vmx_slow_unhandled),
 	[VMX_EXIT_CPUID] = FAST("CPUID", vmx_fast_cpuid),
 	[VMX_EXIT_GETSEC] = FAST("GETSEC", vmx_fast_ud),
-	[VMX_EXIT_HLT] = SLOW("HLT", vmx_slow_hlt),
+	[VMX_EXIT_HLT] = INSN("HLT", vmx_slow_hlt),
 	[VMX_EXIT_INVD] = FAST("INVD", vmx_fast_cache),
 	[VMX_EXIT_RDPMC] = FAST("RDPMC", vmx_fast_gp),
 	[VMX_EXIT_VMCALL] = FAST("VMCALL", vmx_fast_vmcall),
@@ -462,39 +471,23 @@ static const struct vmx_exit_handler vmx_exit_handlers[NR_VMX_EXITS] = {
 	[VMX_EXIT_VMWRITE] = FAST("VMWRITE", vmx_fast_ud),
 	[VMX_EXIT_VMXOFF] = FAST("VMXOFF", vmx_fast_ud),
 	[VMX_EXIT_VMXON] = FAST("VMXON", vmx_fast_ud),
-	[VMX_EXIT_CR] = SLOW_QUAL("control register", vmx_slow_cr),
-	[VMX_EXIT_DR] = SLOW_QUAL("debug register", vmx_slow_dr),
-	[VMX_EXIT_IO] = SLOW_QUAL("I/O port", vmx_slow_io),
+	[VMX_EXIT_CR] = INSN("control register", vmx_slow_cr),
+	[VMX_EXIT_DR] = INSN("debug register", vmx_slow_dr),
+	[VMX_EXIT_IO] = { "I/O port", NULL, vmx_slow_io, .insn = true, .quiet = true },
 	[VMX_EXIT_RDMSR] = { "RDMSR", vmx_fast_rdmsr, vmx_slow_rdmsr },
 	[VMX_EXIT_WRMSR] = { "WRMSR", vmx_fast_wrmsr, vmx_wrmsr },
 	[VMX_EXIT_MWAIT] = FAST("MWAIT", vmx_fast_ud),
 	[VMX_EXIT_MONITOR] = FAST("MONITOR", vmx_fast_ud),
-	[VMX_EXIT_EPT_VIOLATION] = SLOW_QUAL("EPT violation", vmx_slow_ept_violation),
+	[VMX_EXIT_EPT_VIOLATION] = SLOW_QUIET("EPT violation", vmx_slow_ept_violation),
 	[VMX_EXIT_EPT_MISCONFIG] = SLOW("EPT misconfiguration", vmx_slow_unhandled),
 	[VMX_EXIT_INVEPT] = FAST("INVEPT", vmx_fast_ud),
-	[VMX_EXIT_PREEMPTION_TIMER] = SLOW("preemption timer", vmx_slow_nothing),
+	[VMX_EXIT_PREEMPTION_TIMER] = SLOW_QUIET("preemption timer", vmx_slow_nothing),
 	[VMX_EXIT_INVVPID] = FAST("INVVPID", vmx_fast_ud),
 	[VMX_EXIT_WBINVD] = FAST("WBINVD", vmx_fast_cache),
-	[VMX_EXIT_XSETBV] = SLOW("XSETBV", vmx_slow_xsetbv),
+	[VMX_EXIT_XSETBV] = INSN("XSETBV", vmx_slow_xsetbv),
 	[VMX_EXIT_ENCLS] = FAST("ENCLS", vmx_fast_ud),
 	[VMX_EXIT_BUS_LOCK] = SLOW("bus lock", vmx_slow_nothing),
-	[VMX_EXIT_NOTIFY] = SLOW_QUAL("notify window", vmx_slow_notify),
+	[VMX_EXIT_NOTIFY] = SLOW("notify window", vmx_slow_notify),
 };
 
-static const struct vmx_exit_handler vmx_exit_unknown = SLOW("unknown", vmx_slow_unhandled);
-
-/**
- * vmx_exit_handler() - who deals with an exit
- * @basic: basic exit reason
- *
- * Return: a row of the table, never NULL.
- */
-const struct vmx_exit_handler *vmx_exit_handler(u32 basic)
-{
-	const struct vmx_exit_handler *h;
-
-	if (basic >= NR_VMX_EXITS)
-		return &vmx_exit_unknown;
-	h = &vmx_exit_handlers[array_index_nospec(basic, NR_VMX_EXITS)];
-	return h->slow ? h : &vmx_exit_unknown;
-}
+static_assert(NR_VMX_EXITS < LODGE_NR_HW_EXITS);

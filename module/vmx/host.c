@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The host thread's state: what VM exit puts back from the VMCS, what is parked
- * while a vCPU is loaded (segments, KERNEL_GS_BASE), and the system-call MSRs,
- * which change hands only when the CPU goes back to user mode.
+ * while a vCPU is loaded (segments, KERNEL_GS_BASE, the system-call MSRs): from the
+ * first entry until the CPU goes to another thread or back to user mode.
  */
 #include <linux/cpufeature.h>
 #include <linux/kernel.h>
 #include <linux/mmu_context.h>
 #include <linux/percpu.h>
 #include <linux/sched.h>
-#include <linux/user-return-notifier.h>
 #include <asm/cpu_entry_area.h>
 #include <asm/desc.h>
+#include <asm/fsgsbase.h>
 #include <asm/msr.h>
 #include <asm/segment.h>
 #include <asm/tlbflush.h>
@@ -25,115 +25,97 @@ extern void vmx_exit(void);	/* entry.S: where VM exit arrives */
 /* The kernel's one IDT; written by the first VMCS, always with the same. */
 static struct desc_ptr vmx_host_idt;
 
+/* The GDT of each CPU; written when VMX is switched on there. */
+static DEFINE_PER_CPU(struct desc_ptr, vmx_host_gdt);
+
 /* ------------------------------------------------------- system-call MSRs */
 
-/* Only user mode and the way into it use these. */
-static const u32 vmx_user_msrs[] = {
-	MSR_STAR, MSR_LSTAR, MSR_SYSCALL_MASK, MSR_TSC_AUX,
+/* Only user mode and the way into it use these: the guest's stay while parked. */
+static const struct {
+	u32 msr;
+	u32 guest;		/* its place in struct lodge_msr_state */
+} vmx_user_msrs[VMX_NR_USER_MSRS] = {
+	{ MSR_STAR, offsetof(struct lodge_msr_state, star) },
+	{ MSR_LSTAR, offsetof(struct lodge_msr_state, lstar) },
+	{ MSR_SYSCALL_MASK, offsetof(struct lodge_msr_state, sfmask) },
+	{ MSR_TSC_AUX, offsetof(struct lodge_msr_state, tsc_aux) },
 };
 
-#define NR_USER_MSRS	ARRAY_SIZE(vmx_user_msrs)
+#define USER_MSRS_SYSCALL	(BIT(0) | BIT(1) | BIT(2))
+#define USER_MSRS_TSC_AUX	BIT(3)
 
-/**
- * struct vmx_user_return - a CPU's system-call MSRs
- * @urn: called when this CPU next goes to user mode
- * @armed: @urn is registered
- * @host: the host's values
- * @now: what is in the MSRs
- *
- * This CPU's, with interrupts off.
- */
-struct vmx_user_return {
-	struct user_return_notifier urn;
-	bool armed;
-	u64 host[NR_USER_MSRS];
-	u64 now[NR_USER_MSRS];
-};
+/* The host's values on each CPU: written when VMX is switched on there. */
+static DEFINE_PER_CPU(u64 [VMX_NR_USER_MSRS], vmx_host_msrs);
 
-static DEFINE_PER_CPU(struct vmx_user_return, vmx_user_return);
-
-/* TSC_AUX is the last, and not on every CPU. */
-static unsigned int vmx_nr_user_msrs(void)
+/** vmx_host_learn() - learn what of the host stays the same here; interrupts off */
+void vmx_host_learn(void)
 {
-	return boot_cpu_has(X86_FEATURE_RDTSCP) ? NR_USER_MSRS : NR_USER_MSRS - 1;
+	u64 *host = this_cpu_ptr(vmx_host_msrs);
+	int i;
+
+	this_cpu_write(vmx_host_gdt.size, GDT_SIZE - 1);
+	this_cpu_write(vmx_host_gdt.address, (unsigned long)get_cpu_gdt_ro(smp_processor_id()));
+	/* TSC_AUX is the last, and not on every CPU. */
+	for (i = 0; i < VMX_NR_USER_MSRS - !boot_cpu_has(X86_FEATURE_RDTSCP); i++)
+		rdmsrl(vmx_user_msrs[i].msr, host[i]);
 }
 
-/** vmx_host_msrs_read() - learn the host's values; interrupts off */
-void vmx_host_msrs_read(void)
-{
-	struct vmx_user_return *ur = this_cpu_ptr(&vmx_user_return);
-	unsigned int i;
-
-	for (i = 0; i < vmx_nr_user_msrs(); i++) {
-		rdmsrl(vmx_user_msrs[i], ur->host[i]);
-		ur->now[i] = ur->host[i];
-	}
-}
-
-/** vmx_host_msrs_restore() - put the host's values back; interrupts off */
-void vmx_host_msrs_restore(void)
-{
-	struct vmx_user_return *ur = this_cpu_ptr(&vmx_user_return);
-	unsigned int i;
-
-	if (ur->armed) {
-		ur->armed = false;
-		user_return_notifier_unregister(&ur->urn);
-	}
-	for (i = 0; i < vmx_nr_user_msrs(); i++) {
-		if (ur->now[i] == ur->host[i])
-			continue;
-		wrmsrl(vmx_user_msrs[i], ur->host[i]);
-		ur->now[i] = ur->host[i];
-	}
-}
-
-static void vmx_on_user_return(struct user_return_notifier *urn)
-{
-	unsigned long flags;
-
-	/* Hotplug and the end of the last VM restore by IPI: not both at once. */
-	local_irq_save(flags);
-	vmx_host_msrs_restore();
-	local_irq_restore(flags);
-}
-
-/* Interrupts off. */
+/* Preemption off. */
 static void vmx_user_msrs_load(struct lodge_vcpu *vcpu)
 {
-	struct vmx_user_return *ur = this_cpu_ptr(&vmx_user_return);
-	const u64 guest[NR_USER_MSRS] = {
-		vcpu->msrs.star, vcpu->msrs.lstar, vcpu->msrs.sfmask, vcpu->msrs.tsc_aux,
-	};
-	unsigned int i;
+	const u64 *host = this_cpu_ptr(vmx_host_msrs);
+	struct vmx_host *h = &vcpu->vmx.host;
+	unsigned long left;
+	int i;
 
-	for (i = 0; i < vmx_nr_user_msrs(); i++) {
-		if (ur->now[i] == guest[i])
+	for (left = vcpu->vmx.user_msrs; left; left &= left - 1) {
+		u64 guest;
+
+		i = __ffs(left);
+		guest = *(u64 *)((void *)&vcpu->msrs + vmx_user_msrs[i].guest);
+		if (guest == host[i])
 			continue;
-		wrmsrl(vmx_user_msrs[i], guest[i]);
-		ur->now[i] = guest[i];
-		if (!ur->armed) {
-			ur->armed = true;
-			ur->urn.on_user_return = vmx_on_user_return;
-			user_return_notifier_register(&ur->urn);
-		}
+		native_wrmsrl(vmx_user_msrs[i].msr, guest);
+		h->swapped_msrs |= BIT(i);
 	}
 }
 
+/* Preemption off. */
+static void vmx_user_msrs_restore(struct vmx_host *h)
+{
+	const u64 *host = this_cpu_ptr(vmx_host_msrs);
+	unsigned long left;
+
+	for (left = h->swapped_msrs; left; left &= left - 1)
+		native_wrmsrl(vmx_user_msrs[__ffs(left)].msr, host[__ffs(left)]);
+	h->swapped_msrs = 0;
+}
+
 /**
- * vmx_syscall_msrs_changed() - STAR, LSTAR, SFMASK or TSC_AUX have new values
+ * vmx_syscall_msrs_changed() - STAR, LSTAR, SFMASK, TSC_AUX or what uses them changed
  * @vcpu: the vCPU; owner
+ *
+ * Without EFER.SCE the guest has no SYSCALL, and RDMSR of these exits: then they
+ * need not be in the CPU. So with TSC_AUX, without RDTSCP and RDPID.
  *
  * Context: preemptible or not.
  */
 void vmx_syscall_msrs_changed(struct lodge_vcpu *vcpu)
 {
-	unsigned long flags;
+	struct vmx_host *h = &vcpu->vmx.host;
+	u32 msrs = 0;
 
-	local_irq_save(flags);
-	if (vcpu->vmx.host.loaded)
+	if (vcpu->efer & EFER_SCE)
+		msrs |= USER_MSRS_SYSCALL;
+	if (lodge_guest_has(vcpu, GF_RDTSCP) || lodge_guest_has(vcpu, GF_RDPID))
+		msrs |= USER_MSRS_TSC_AUX;
+	preempt_disable();
+	vcpu->vmx.user_msrs = msrs;
+	if (h->loaded) {
+		vmx_user_msrs_restore(h);
 		vmx_user_msrs_load(vcpu);
-	local_irq_restore(flags);
+	}
+	preempt_enable();
 }
 
 /**
@@ -214,34 +196,66 @@ void vmx_host_fill_cpu(int cpu)
 	vmx_vmwrite(VMCS_HOST_GS_BASE, value);
 }
 
+/* The FS base of this thread, which may have changed without the kernel. */
+static u64 vmx_fs_base(void)
+{
+	u64 base;
+
+	if (boot_cpu_has(X86_FEATURE_FSGSBASE))
+		return rdfsbase();
+	rdmsrl(MSR_FS_BASE, base);
+	return base;
+}
+
 /**
  * vmx_host_park() - take the host thread's registers out of the guest's way
  * @vcpu: the vCPU; its VMCS is current
  *
- * Context: interrupts off.
+ * Context: preemption off.
  */
 void vmx_host_park(struct lodge_vcpu *vcpu)
 {
 	struct vmx_host *h = &vcpu->vmx.host;
+	u64 fs_base;
 
 	if (h->loaded)
 		return;
 
-	savesegment(ds, h->ds);
-	savesegment(es, h->es);
+	savesegment(ds, h->sel.ds);
+	savesegment(es, h->sel.es);
+	savesegment(fs, h->sel.fs);
+	savesegment(gs, h->sel.gs);
 	store_ldt(h->ldt);
-	/* The bases in the thread are stale while FSGSBASE is on: bring them up. */
-	current_save_fsgs();
-	h->fs = current->thread.fsindex;
-	h->gs = current->thread.gsindex;
-	h->kernel_gs_base = current->thread.gsbase;
-	if (h->fs_base != current->thread.fsbase) {
-		h->fs_base = current->thread.fsbase;
-		vmx_vmwrite(VMCS_HOST_FS_BASE, h->fs_base);
+	fs_base = vmx_fs_base();
+	if (h->fs_base != fs_base) {
+		h->fs_base = fs_base;
+		vmx_vmwrite(VMCS_HOST_FS_BASE, fs_base);
 	}
-	wrmsrl(MSR_KERNEL_GS_BASE, vcpu->msrs.kernel_gs_base);
-	vmx_user_msrs_load(vcpu);
+	/* The kernel keeps user mode's GS base there. */
+	h->kernel_gs_base = __rdmsr(MSR_KERNEL_GS_BASE);
+	native_wrmsrl(MSR_KERNEL_GS_BASE, vcpu->msrs.kernel_gs_base);
+	if (vcpu->vmx.user_msrs)
+		vmx_user_msrs_load(vcpu);
 	h->loaded = true;
+}
+
+/* A thread of 64-bit Linux has null selectors, save by modify_ldt() and the like. */
+static noinline void vmx_selectors_load(struct vmx_host *h)
+{
+	if (h->ldt)
+		asm volatile("lldt %0" : : "r" (h->ldt));
+	if (h->sel.gs)
+		load_gs_index(h->sel.gs);
+	/* Loading a selector took the base from its descriptor; the MSR has the last word. */
+	wrmsrl(MSR_KERNEL_GS_BASE, h->kernel_gs_base);
+	if (h->sel.fs) {
+		loadsegment(fs, h->sel.fs);
+		wrmsrl(MSR_FS_BASE, h->fs_base);
+	}
+	if (h->sel.ds)
+		loadsegment(ds, h->sel.ds);
+	if (h->sel.es)
+		loadsegment(es, h->sel.es);
 }
 
 /**
@@ -251,37 +265,25 @@ void vmx_host_park(struct lodge_vcpu *vcpu)
  * VM exit has set the limits of GDTR, IDTR and TR to fixed values and LDTR to
  * unusable (SDM 3C 28.5.2).
  *
- * Context: preemption off.
+ * Context: preemption off: interrupts use none of these registers.
  */
 void vmx_host_unpark(struct lodge_vcpu *vcpu)
 {
 	struct vmx_host *h = &vcpu->vmx.host;
-	unsigned long flags;
 
 	if (!h->loaded)
 		return;
 
-	local_irq_save(flags);
-	rdmsrl(MSR_KERNEL_GS_BASE, vcpu->msrs.kernel_gs_base);
-	if (h->ldt)
-		asm volatile("lldt %0" : : "r" (h->ldt));
-	if (h->gs)
-		load_gs_index(h->gs);
-	/* Loading a selector took the base from its descriptor; the MSR is next. */
-	wrmsrl(MSR_KERNEL_GS_BASE, h->kernel_gs_base);
-	if (h->fs) {
-		loadsegment(fs, h->fs);
-		/* A selector's base may have been changed without it. */
-		wrmsrl(MSR_FS_BASE, h->fs_base);
-	}
-	if (h->ds)
-		loadsegment(ds, h->ds);
-	if (h->es)
-		loadsegment(es, h->es);
+	vcpu->msrs.kernel_gs_base = __rdmsr(MSR_KERNEL_GS_BASE);
+	native_wrmsrl(MSR_KERNEL_GS_BASE, h->kernel_gs_base);
+	/* The descriptor table before selectors into it. */
+	native_load_gdt(this_cpu_ptr(&vmx_host_gdt));
+	native_load_idt(&vmx_host_idt);
+	if (unlikely(h->all_sel | h->ldt))
+		vmx_selectors_load(h);
 	/* The I/O bitmap lies behind the fixed TSS limit. */
 	invalidate_tss_limit();
-	load_fixmap_gdt(smp_processor_id());
-	load_idt(&vmx_host_idt);
+	if (unlikely(h->swapped_msrs))
+		vmx_user_msrs_restore(h);
 	h->loaded = false;
-	local_irq_restore(flags);
 }

@@ -7,8 +7,7 @@
 
 struct vmx_vcpu;
 
-void vmx_host_msrs_read(void);
-void vmx_host_msrs_restore(void);
+void vmx_host_learn(void);
 void vmx_host_fill_vmcs(void);
 void vmx_host_fill_cpu(int cpu);
 void vmx_host_park(struct lodge_vcpu *vcpu);

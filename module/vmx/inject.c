@@ -202,7 +202,7 @@ static void vmx_undo_iret(struct lodge_vcpu *vcpu)
  *
  * SDM 3C 28.2.4 and 25.9.3.
  *
- * Context: after every exit, interrupts off.
+ * Context: after an exit with a slow handler only, interrupts off.
  */
 void vmx_take_lost_event(struct lodge_vcpu *vcpu)
 {
@@ -248,10 +248,10 @@ static void vmx_write_event(struct lodge_vcpu *vcpu, u32 info, u32 code, u32 len
  */
 void vmx_take_back_event(struct lodge_vcpu *vcpu)
 {
-	if (!(vcpu->vmx.injected.info & VMX_INTR_VALID))
+	/* An exit clears the valid bit: still set, the event belonged to this entry. */
+	if (!(vmx_vmread(VMCS_ENTRY_INTR_INFO) & VMX_INTR_VALID))
 		return;
 	vcpu->event = vcpu->vmx.injected;
-	vcpu->vmx.injected.info = 0;
 	vmcs_write(VMCS_ENTRY_INTR_INFO, 0);
 }
 

@@ -14,13 +14,13 @@
 
 static __always_inline u64 vmx_vmread(unsigned long field)
 {
-	u64 value = 0;
+	u64 value;
 
 	vmx_count(vmread);
 	asm volatile("1: vmread %1, %0\n"
 		     "2:\n"
-		     _ASM_EXTABLE(1b, 2b)
-		     : "+r" (value) : "r" (field) : "cc");
+		     _ASM_EXTABLE_TYPE_REG(1b, 2b, EX_TYPE_ZERO_REG, %[value])
+		     : [value] "=r" (value) : "r" (field) : "cc");
 	return value;
 }
 
@@ -36,6 +36,16 @@ static __always_inline bool vmx_vmwrite(unsigned long field, u64 value)
 		     _ASM_EXTABLE(1b, 2b)
 		     : "+qm" (failed) : "r" (field), "rm" (value) : "cc");
 	return !failed;
+}
+
+/* For a field that exists: it fails only where there is no VMCS any more. */
+static __always_inline void vmx_vmwrite_unchecked(unsigned long field, u64 value)
+{
+	vmx_count(vmwrite);
+	asm volatile("1: vmwrite %1, %0\n"
+		     "2:\n"
+		     _ASM_EXTABLE(1b, 2b)
+		     : : "r" (field), "rm" (value) : "cc");
 }
 
 /* VMXON, VMCLEAR, VMPTRLD: one memory operand that holds a physical address. */

@@ -32,6 +32,7 @@ enum vmx_l1d_mode {
 #define VMX_L1D_SIZE		(PAGE_SIZE << VMX_L1D_ORDER)
 
 static enum vmx_l1d_mode vmx_l1d_mode __ro_after_init;
+DEFINE_STATIC_KEY_FALSE(vmx_l1d_key);	/* the mode is not NEVER */
 static void *vmx_l1d_pages __ro_after_init;	/* read to displace L1D's contents */
 static enum vmx_l1d_flush_state vmx_l1d_was;	/* put back at unload */
 
@@ -84,6 +85,8 @@ int __init vmx_mitigate_init(void)
 		/* Not the zero of fresh memory, which KSM-like tricks could merge. */
 		memset(vmx_l1d_pages, 0x5a, VMX_L1D_SIZE);
 	}
+	if (vmx_l1d_mode != VMX_L1D_NEVER)
+		static_branch_enable(&vmx_l1d_key);
 	if (boot_cpu_has_bug(X86_BUG_L1TF))
 		l1tf_vmx_mitigation = vmx_l1d_shown();
 	itlb_multihit_kvm_mitigation = ept_caps.nx_huge;
@@ -126,18 +129,15 @@ static void vmx_l1d_flush(void)
 }
 
 /**
- * vmx_mitigate_entry() - what has to be done before an entry
+ * vmx_l1d_entry() - empty the L1 data cache if its contents call for it
  * @v: the vCPU's VMX part
  *
- * Context: interrupts off.
+ * Context: interrupts off, before an entry; vmx_l1d_mode is not NEVER.
  */
-void vmx_mitigate_entry(struct vmx_vcpu *v)
+void vmx_l1d_entry(struct vmx_vcpu *v)
 {
-	bool flush;
+	bool flush = v->flush_l1d || vmx_l1d_mode == VMX_L1D_ALWAYS;
 
-	if (vmx_l1d_mode == VMX_L1D_NEVER)
-		return;
-	flush = v->flush_l1d || vmx_l1d_mode == VMX_L1D_ALWAYS;
 	v->flush_l1d = false;
 #if IS_ENABLED(CONFIG_KVM_INTEL)
 	/* Interrupt handlers, too, leave data behind; the kernel notes it here. */
@@ -151,43 +151,26 @@ void vmx_mitigate_entry(struct vmx_vcpu *v)
 }
 
 /**
- * vmx_mitigate_after() - what has to be noted after an exit
+ * vmx_spec_ctrl_prepare() - say which writes of SPEC_CTRL entry.S has to do
+ * @vcpu: the vCPU
  *
- * VMSCAPE: user mode may not run on predictions that the guest has trained; the
- * kernel looks at the note on its way there.
- *
- * Context: interrupts off.
+ * Context: interrupts off, before the first entry of a stint: the host's value
+ * changes with a context switch only, the guest's by an exit that is not fast.
  */
-void vmx_mitigate_after(void)
+void vmx_spec_ctrl_prepare(struct lodge_vcpu *vcpu)
 {
-	if (cpu_feature_enabled(X86_FEATURE_IBPB_EXIT_TO_USER))
-		this_cpu_write(x86_ibpb_exit_to_user, true);
-}
-
-/**
- * vmx_spec_ctrl_flags() - which writes of SPEC_CTRL entry.S has to do
- * @v: the vCPU's VMX part; its entry is filled
- * @guest: the guest's SPEC_CTRL
- *
- * Context: interrupts off.
- * Return: flags for vmx_enter().
- */
-unsigned long vmx_spec_ctrl_flags(struct vmx_vcpu *v, u32 guest)
-{
-	unsigned long flags = 0;
-	u32 host;
+	struct vmx_entry *e = &vcpu->entry;
 
 	if (!boot_cpu_has(X86_FEATURE_MSR_SPEC_CTRL))
-		return 0;
-	host = this_cpu_read(x86_spec_ctrl_current);
-	v->entry.spec_guest = guest;
-	v->entry.spec_host = host;
-	if (guest != host)
-		flags |= BIT(VMX_ENTER_SPEC_IN_BIT) | BIT(VMX_ENTER_SPEC_OUT_BIT);
+		return;
+	e->flags &= BIT(VMX_ENTRY_RESUME_BIT);
+	e->spec_guest = vcpu->msrs.spec_ctrl;
+	e->spec_host = this_cpu_read(x86_spec_ctrl_current);
+	if (e->spec_guest != e->spec_host)
+		e->flags |= BIT(VMX_ENTRY_SPEC_IN_BIT) | BIT(VMX_ENTRY_SPEC_OUT_BIT);
 	/* Legacy IBRS counts from its last write on: write it, same or not. */
 	if (cpu_feature_enabled(X86_FEATURE_KERNEL_IBRS))
-		flags |= BIT(VMX_ENTER_SPEC_OUT_BIT);
-	return flags;
+		e->flags |= BIT(VMX_ENTRY_SPEC_OUT_BIT);
 }
 
 /** vmx_mitigations() - LODGE_MITIGATION_* in force */

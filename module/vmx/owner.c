@@ -47,7 +47,7 @@ static int vmx_cpu_on(struct vmx_cpu *c)
 	}
 	c->current_vmcs = NULL;
 	c->on = true;
-	vmx_host_msrs_read();
+	vmx_host_learn();
 	return 0;
 }
 
@@ -65,7 +65,6 @@ static void vmx_cpu_off(struct vmx_cpu *c)
 	if (!c->on)
 		return;
 	vmx_cpu_clear_active(c);
-	vmx_host_msrs_restore();
 	vmx_vmxoff();
 	c->on = false;
 	cr4_clear_bits(X86_CR4_VMXE);

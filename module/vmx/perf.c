@@ -93,25 +93,12 @@ static void vmx_perf_apply(struct vmx_perf *p, const struct vmx_perf_plan *plan)
 	p->now = *plan;
 }
 
-/**
- * vmx_perf_load() - prepare the next entry for the host's performance counters
- * @v: the vCPU's VMX part; its VMCS is current
- *
- * Context: interrupts off, before the first entry of a stint.
- * Return: true when something is switched: the answer is good for one entry.
- */
-bool vmx_perf_load(struct vmx_vcpu *v)
+static noinline bool vmx_perf_switch(struct vmx_perf *p,
+				     const struct perf_guest_switch_msr *msrs, int nr)
 {
-	const struct perf_guest_switch_msr *msrs;
-	struct vmx_perf *p = &v->perf;
 	struct vmx_perf_plan plan;
-	int nr = 0;
 
-	/* It reads KVM's account of the guest's own counters, a fraction of a page: none. */
-	msrs = perf_guest_get_msrs(&nr, page_address(ZERO_PAGE(0)));
-	/* Without a PMU there is no answer, and its length is left as it was. */
-	vmx_perf_plan(msrs, msrs ? min(nr, VMX_PERF_MSRS) : 0, vmx_caps.perf_ctrl, p->areas,
-		      &plan);
+	vmx_perf_plan(msrs, nr, vmx_caps.perf_ctrl, p->areas, &plan);
 	if (likely(!plan.ctrl && !plan.nr && !p->now.ctrl && !p->now.nr))
 		return false;
 	vmx_perf_apply(p, &plan);
@@ -123,4 +110,22 @@ bool vmx_perf_load(struct vmx_vcpu *v)
 	if (plan.pebs)
 		wrmsrl(MSR_IA32_PEBS_ENABLE, 0);
 	return plan.ctrl || plan.nr;
+}
+
+/**
+ * vmx_perf_load() - prepare the next entry for the host's performance counters
+ * @v: the vCPU's VMX part; its VMCS is current
+ *
+ * Context: interrupts off, before the first entry of a stint.
+ * Return: true when something is switched: the answer is good for one entry.
+ */
+bool vmx_perf_load(struct vmx_vcpu *v)
+{
+	const struct perf_guest_switch_msr *msrs;
+	int nr = 0;
+
+	/* It reads KVM's account of the guest's own counters, a fraction of a page: none. */
+	msrs = perf_guest_get_msrs(&nr, page_address(ZERO_PAGE(0)));
+	/* Without a PMU there is no answer, never was, and its length is left as it was. */
+	return msrs && vmx_perf_switch(&v->perf, msrs, min(nr, VMX_PERF_MSRS));
 }

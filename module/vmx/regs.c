@@ -9,21 +9,6 @@
 #include "vmx_internal.h"
 
 /**
- * lodge_rip_read() - the guest's RIP
- * @vcpu: the vCPU; loaded
- */
-u64 lodge_rip_read(struct lodge_vcpu *vcpu)
-{
-	struct vmx_vcpu *v = &vcpu->vmx;
-
-	if (!(v->cached & VMX_CACHED_RIP)) {
-		v->rip = vmx_vmread(VMCS_GUEST_RIP);
-		v->cached |= VMX_CACHED_RIP;
-	}
-	return v->rip;
-}
-
-/**
  * lodge_rip_write() - set the guest's RIP
  * @vcpu: the vCPU; loaded
  * @value: new value
@@ -33,21 +18,6 @@ void lodge_rip_write(struct lodge_vcpu *vcpu, u64 value)
 	vcpu->vmx.rip = value;
 	vcpu->vmx.cached |= VMX_CACHED_RIP;
 	vmcs_write(VMCS_GUEST_RIP, value);
-}
-
-/**
- * lodge_rflags_read() - the guest's RFLAGS
- * @vcpu: the vCPU; loaded
- */
-u64 lodge_rflags_read(struct lodge_vcpu *vcpu)
-{
-	struct vmx_vcpu *v = &vcpu->vmx;
-
-	if (!(v->cached & VMX_CACHED_RFLAGS)) {
-		v->rflags = vmx_vmread(VMCS_GUEST_RFLAGS);
-		v->cached |= VMX_CACHED_RFLAGS;
-	}
-	return v->rflags;
 }
 
 /**
@@ -122,49 +92,6 @@ void vmx_segment_write(struct lodge_vcpu *vcpu, int seg, const struct lodge_segm
 	vmcs_write(VMCS_GUEST_AR(seg), in->unusable ? VMX_AR_UNUSABLE : in->attrs & 0xf0ff);
 }
 
-/**
- * lodge_cpl() - the guest's privilege level: DPL of SS (SDM 3C 25.4.1)
- * @vcpu: the vCPU; loaded
- */
-int lodge_cpl(struct lodge_vcpu *vcpu)
-{
-	if (!(vcpu->cr0 & X86_CR0_PE))
-		return 0;
-	return vmcs_read(VMCS_GUEST_AR(LODGE_SEG_SS)) >> 5 & 3;
-}
-
-/**
- * lodge_code_width() - default operand size of the code segment
- * @vcpu: the vCPU; loaded
- *
- * Return: 2, 4, or 8 for 64-bit mode.
- */
-u32 lodge_code_width(struct lodge_vcpu *vcpu)
-{
-	u32 ar = vmcs_read(VMCS_GUEST_AR(LODGE_SEG_CS));
-
-	if (lodge_rflags_read(vcpu) & X86_EFLAGS_VM)
-		return 2;
-	if (vcpu->efer & EFER_LMA && ar & BIT(13))
-		return 8;
-	return ar & BIT(14) ? 4 : 2;
-}
-
-/**
- * lodge_next_rip() - RIP after an instruction
- * @vcpu: the vCPU; loaded
- * @len: its length
- */
-u64 lodge_next_rip(struct lodge_vcpu *vcpu, u32 len)
-{
-	u64 rip = lodge_rip_read(vcpu) + len;
-
-	/* Only 64-bit code has an RIP beyond 32 bits. */
-	if (unlikely(rip >> 32) && lodge_code_width(vcpu) != 8)
-		rip = (u32)rip;
-	return rip;
-}
-
 /* With DEBUGCTL.BTF only branches are steps, and none is emulated. */
 static void vmx_step_trap(struct lodge_vcpu *vcpu)
 {
@@ -188,6 +115,35 @@ void lodge_iterate(struct lodge_vcpu *vcpu)
 	vmx_step_trap(vcpu);
 }
 
+/* Shadows, RF and TF: rare. RF holds for one instruction (SDM 3B 18.3.1.1). */
+static noinline void vmx_skip_rest(struct lodge_vcpu *vcpu, u32 shadow, u64 rflags)
+{
+	if (shadow & VMX_SHADOWS) {
+		vmcs_write(VMCS_GUEST_INTERRUPTIBILITY, shadow & ~VMX_SHADOWS);
+		vcpu->vmx.recheck = true;
+	}
+	if (rflags & X86_EFLAGS_RF)
+		lodge_rflags_write(vcpu, rflags & ~(u64)X86_EFLAGS_RF);
+	vmx_step_trap(vcpu);
+}
+
+static __always_inline void vmx_skip_len(struct lodge_vcpu *vcpu, u32 len)
+{
+	struct vmx_vcpu *v = &vcpu->vmx;
+	u32 shadow = vmcs_read(VMCS_GUEST_INTERRUPTIBILITY);
+	u64 rip = vmcs_read(VMCS_GUEST_RIP), next = rip + len;
+
+	/* Not lodge_rip_read() and so on: where this is hot nothing is cached yet. */
+	v->rflags = vmcs_read(VMCS_GUEST_RFLAGS);
+	if (unlikely((rip ^ next) >> 32))
+		next = lodge_next_rip(vcpu, len);
+	vmcs_write(VMCS_GUEST_RIP, next);
+	v->rip = next;
+	v->cached = VMX_CACHED_RIP | VMX_CACHED_RFLAGS;
+	if (unlikely((shadow & VMX_SHADOWS) || (v->rflags & (X86_EFLAGS_TF | X86_EFLAGS_RF))))
+		vmx_skip_rest(vcpu, shadow, v->rflags);
+}
+
 /**
  * lodge_skip() - end an emulated instruction
  * @vcpu: the vCPU; loaded
@@ -198,18 +154,16 @@ void lodge_iterate(struct lodge_vcpu *vcpu)
  */
 void lodge_skip(struct lodge_vcpu *vcpu, u32 len)
 {
-	u32 shadow = vmx_vmread(VMCS_GUEST_INTERRUPTIBILITY);
+	vmx_skip_len(vcpu, len);
+}
 
-	lodge_rip_write(vcpu, lodge_next_rip(vcpu, len));
-	if (unlikely(shadow & VMX_SHADOWS)) {
-		vmcs_write(VMCS_GUEST_INTERRUPTIBILITY, shadow & ~VMX_SHADOWS);
-		vcpu->vmx.recheck = true;
-	}
-	if (likely(!(lodge_rflags_read(vcpu) & (X86_EFLAGS_TF | X86_EFLAGS_RF))))
-		return;
-	/* RF holds for one instruction (SDM 3B 18.3.1.1), and this was it. */
-	lodge_rflags_write(vcpu, lodge_rflags_read(vcpu) & ~(u64)X86_EFLAGS_RF);
-	vmx_step_trap(vcpu);
+/**
+ * vmx_skip() - lodge_skip() for the instruction that caused the exit
+ * @vcpu: the vCPU; loaded
+ */
+void vmx_skip(struct lodge_vcpu *vcpu)
+{
+	vmx_skip_len(vcpu, vmcs_read(VMCS_EXIT_INSN_LEN));
 }
 
 /**

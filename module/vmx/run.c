@@ -6,7 +6,9 @@
  */
 #include <linux/context_tracking.h>
 #include <linux/ftrace.h>
+#include <linux/jiffies.h>
 #include <linux/mmu_context.h>
+#include <linux/nospec.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/vtime.h>
@@ -28,20 +30,21 @@
 
 /*
  * The longest stint. Interrupts end it sooner; but a CPU that is itself emulated
- * may hold them back while the guest has them off. The preemption timer bounds
- * the time without an exit, vmx_stint() the time with fast exits.
+ * may hold them back while the guest has them off. The preemption timer bounds the
+ * time in the guest: VM exit saves what is left of it, so it goes on counting over
+ * fast exits. VMX_STINT_EXITS bounds how many of these there are.
  */
 #define VMX_STINT_US	4000
+#define VMX_STINT_EXITS	4096
 
-static u64 vmx_stint_ticks(void)
-{
-	return mul_u64_u32_div(VMX_STINT_US, tsc_khz, 1000);
-}
+static u32 vmx_stint_timer __ro_after_init;	/* in the timer's units */
 
-/** vmx_timer_value() - what the preemption timer counts down from */
-u32 vmx_timer_value(void)
+/** vmx_stint_init() - know how long a stint is; at load, after the capabilities */
+void __init vmx_stint_init(void)
 {
-	return min_t(u64, (vmx_stint_ticks() >> vmx_caps.timer_shift) + 1, U32_MAX);
+	u64 ticks = mul_u64_u32_div(VMX_STINT_US, tsc_khz, 1000);
+
+	vmx_stint_timer = min_t(u64, (ticks >> vmx_caps.timer_shift) + 1, U32_MAX);
 }
 
 /*
@@ -51,15 +54,16 @@ u32 vmx_timer_value(void)
  */
 static __always_inline void vmx_host_exceptions(struct vmx_vcpu *v)
 {
+	u32 basic = v->exit_reason & VMX_EXIT_REASON_BASIC;
 	u32 info;
 
-	if ((v->exit_reason & VMX_EXIT_REASON_BASIC) == VMX_EXIT_MCE_ENTRY) {
+	if (likely(basic != VMX_EXIT_EXCEPTION_NMI && basic != VMX_EXIT_MCE_ENTRY))
+		return;
+	if (basic == VMX_EXIT_MCE_ENTRY) {
 		v->intr_info = VMX_INTR_VALID |
 			       LODGE_EVENT_EXCEPTION << VMX_INTR_TYPE_SHIFT | X86_TRAP_MC;
 		return;
 	}
-	if ((v->exit_reason & VMX_EXIT_REASON_BASIC) != VMX_EXIT_EXCEPTION_NMI)
-		return;
 	info = vmx_vmread(VMCS_EXIT_INTR_INFO);
 	v->intr_info = info;
 	if ((info & VMX_INTR_TYPE) != LODGE_EVENT_NMI << VMX_INTR_TYPE_SHIFT)
@@ -88,40 +92,6 @@ static void vmx_host_mce(const struct vmx_vcpu *v)
 	if ((v->intr_info & (VMX_INTR_TYPE | VMX_INTR_VECTOR)) ==
 	    (LODGE_EVENT_EXCEPTION << VMX_INTR_TYPE_SHIFT | X86_TRAP_MC))
 		do_machine_check(&regs);
-}
-
-/*
- * Enter and come back. Between the two context-tracking calls RCU may not be
- * watching: only noinstr code.
- */
-static noinstr unsigned long vmx_enter_exit(struct lodge_vcpu *vcpu, unsigned long flags)
-{
-	struct vmx_vcpu *v = &vcpu->vmx;
-	unsigned long failed;
-
-	instrumentation_begin();
-	trace_hardirqs_on_prepare();
-	lockdep_hardirqs_on_prepare();
-	instrumentation_end();
-	context_tracking_guest_enter();
-	lockdep_hardirqs_on(CALLER_ADDR0);
-
-	if (vcpu->cr2 != native_read_cr2())
-		native_write_cr2(vcpu->cr2);
-	failed = vmx_enter(vcpu->regs, &v->entry, flags);
-	vcpu->cr2 = native_read_cr2();
-
-	if (likely(!failed)) {
-		v->exit_reason = vmx_vmread(VMCS_EXIT_REASON);
-		vmx_host_exceptions(v);
-	}
-
-	lockdep_hardirqs_off(CALLER_ADDR0);
-	context_tracking_guest_exit();
-	instrumentation_begin();
-	trace_hardirqs_off_finish();
-	instrumentation_end();
-	return failed;
 }
 
 /* ----------------------------------------------------- guest values in the CPU */
@@ -208,7 +178,7 @@ static void vmx_unload_debug(struct vmx_vcpu *v)
 /* Host CR3 and CR4 change under us with every context switch. */
 static void vmx_refresh_host_crs(struct vmx_vcpu *v)
 {
-	u64 cr3 = __get_current_cr3_fast();
+	u64 cr3 = __read_cr3();
 	u64 cr4 = cr4_read_shadow();
 
 	if (cr3 != v->host_cr3) {
@@ -236,77 +206,175 @@ static void vmx_flush_translations(struct lodge_vcpu *vcpu)
 /* ----------------------------------------------------------------------- the stint */
 
 /* Does anybody want the thread or the vCPU? Two plain reads. */
-static bool vmx_wanted(const struct lodge_vcpu *vcpu)
+static __always_inline bool vmx_wanted(const struct lodge_vcpu *vcpu)
 {
-	return READ_ONCE(vcpu->requests) ||
-	       (read_thread_flags() & (_TIF_NEED_RESCHED | _TIF_SIGPENDING | _TIF_NOTIFY_SIGNAL |
-				       _TIF_NOTIFY_RESUME));
+	return READ_ONCE(vcpu->requests) || read_thread_flags() & VMX_THREAD_WANTED;
 }
 
-static void vmx_count_exit(struct lodge_vcpu *vcpu, u32 basic)
+/* The last thing before an entry. */
+static __always_inline void vmx_before_entry(struct lodge_vcpu *vcpu)
 {
+	if (unlikely(vcpu->vmx.recheck))
+		vmx_inject(vcpu);
+	trace_lodge_entry(vcpu);
+	vmx_mitigate_entry(&vcpu->vmx);
+}
+
+/* Deal with an exit if that is fast. Return: enter again. */
+static __always_inline bool vmx_handle_fast(struct lodge_vcpu *vcpu)
+{
+	struct vmx_vcpu *v = &vcpu->vmx;
+	const struct vmx_exit_handler *h;
+	u32 basic;
+
+	vmx_mitigate_after();
+	basic = v->exit_reason & VMX_EXIT_REASON_BASIC;
+	if (unlikely(basic >= LODGE_NR_HW_EXITS))
+		basic = LODGE_NR_HW_EXITS - 1;
+	basic = array_index_nospec(basic, LODGE_NR_HW_EXITS);
+	v->basic = basic;
+	v->cached = 0;
 	vcpu->stats.exits++;
-	vcpu->stats.hw[min_t(u32, basic, LODGE_NR_HW_EXITS - 1)]++;
+	vcpu->stats.hw[basic]++;
+	trace_lodge_exit(vcpu);
+	if (unlikely(v->exit_reason & VMX_EXIT_ENTRY_FAILED))
+		return false;	/* and VMLAUNCH has not launched */
+	vcpu->entry.flags |= BIT(VMX_ENTRY_RESUME_BIT);
+
+	h = &vmx_exit_handlers[basic];
+	if (!h->fast) {
+		if (!h->insn)
+			vmx_take_lost_event(vcpu);
+		return false;
+	}
+	if (!h->fast(vcpu))
+		return false;
+	if (unlikely(vmx_wanted(vcpu) || !--v->exits_left)) {
+		v->handled = true;
+		return false;
+	}
+	vmx_before_entry(vcpu);
+	return true;
+}
+
+/* Between these two RCU may not be watching: only noinstr code. */
+static __always_inline void vmx_guest_begin(void)
+{
+	instrumentation_begin();
+	trace_hardirqs_on_prepare();
+	lockdep_hardirqs_on_prepare();
+	instrumentation_end();
+	context_tracking_guest_enter();
+	lockdep_hardirqs_on(CALLER_ADDR0);
+}
+
+static __always_inline void vmx_guest_end(void)
+{
+	lockdep_hardirqs_off(CALLER_ADDR0);
+	context_tracking_guest_exit();
+	instrumentation_begin();
+	trace_hardirqs_off_finish();
+	instrumentation_end();
+}
+
+static __always_inline void vmx_load_cr2(const struct lodge_vcpu *vcpu)
+{
+	if (vcpu->cr2 != native_read_cr2())
+		native_write_cr2(vcpu->cr2);
+}
+
+/**
+ * vmx_exited() - the CPU has left the guest; called by vmx_enter()
+ * @vcpu: the vCPU
+ *
+ * Context: interrupts off; NMIs blocked if one caused the exit.
+ * Return: true to enter again at once.
+ */
+noinstr bool vmx_exited(struct lodge_vcpu *vcpu)
+{
+	bool again;
+
+	/* What runs between exits may fault, tracing programs for one. */
+	vcpu->cr2 = native_read_cr2();
+	vcpu->vmx.exit_reason = vmx_vmread(VMCS_EXIT_REASON);
+	vmx_host_exceptions(&vcpu->vmx);
+	vmx_guest_end();
+	instrumentation_begin();
+	again = vmx_handle_fast(vcpu);
+	instrumentation_end();
+	if (!again)
+		return false;
+	vmx_guest_begin();
+	vmx_load_cr2(vcpu);
+	return true;
+}
+
+static noinstr bool vmx_first_entry(struct lodge_vcpu *vcpu)
+{
+	bool entered;
+
+	vmx_guest_begin();
+	vmx_load_cr2(vcpu);
+	entered = vmx_enter(vcpu);
+	if (unlikely(!entered))
+		vmx_guest_end();
+	return entered;
 }
 
 /*
- * When to end a stint, host TSC. While the host's perf uses what an entry or exit
- * changes, at the first exit: what it has set is back at once, and asked for anew
- * before the next entry. A host without pays for that once per stint.
+ * How many exits a stint may have. While the host's perf uses what an entry or exit
+ * changes, one: what it has set is back at once, and asked for anew before the next
+ * entry. A host without pays for that once per stint.
  */
-static u64 vmx_stint_limit(struct vmx_vcpu *v)
+static u32 vmx_stint_exits(struct vmx_vcpu *v)
 {
-	if (vmx_perf_load(v) || v->host_debugctl)
-		return 0;
-	return rdtsc() + vmx_stint_ticks();
+	return vmx_perf_load(v) || v->host_debugctl ? 1 : VMX_STINT_EXITS;
+}
+
+/**
+ * vmx_guest_time() - TSC ticks in the guest, those of the stint that runs included
+ * @vcpu: the vCPU; loaded, in a stint
+ *
+ * The preemption timer runs in the guest only.
+ *
+ * Context: interrupts off.
+ */
+u64 vmx_guest_time(const struct lodge_vcpu *vcpu)
+{
+	u32 used = vmx_stint_timer - (u32)vmx_vmread(VMCS_PREEMPTION_TIMER);
+
+	return vcpu->stats.guest_tsc + ((u64)used << vmx_caps.timer_shift);
 }
 
 /*
  * Enter, and handle fast exits, until something else happens. With
  * vmx.handled set there is nothing left to do about the last exit.
  *
- * Return: 0, or 1 when the CPU did not enter at all.
+ * Return: false when the CPU did not enter at all, the first time or later.
  */
-static unsigned long vmx_stint(struct lodge_vcpu *vcpu)
+static bool vmx_stint(struct lodge_vcpu *vcpu)
 {
 	struct vmx_vcpu *v = &vcpu->vmx;
-	unsigned long spec = vmx_spec_ctrl_flags(v, vcpu->msrs.spec_ctrl);
-	u64 limit = vmx_stint_limit(v);
-	const struct vmx_exit_handler *h;
-	u64 start, end;
-	u32 basic;
+	bool entered;
 
-	v->recheck = true;
-	do {
-		if (v->recheck)
-			vmx_inject(vcpu);
-		trace_lodge_entry(vcpu);
-		vmx_mitigate_entry(v);
-		start = rdtsc();
-		if (unlikely(vmx_enter_exit(vcpu, spec | (unsigned long)v->launched)))
-			return 1;
-		end = rdtsc();
-		vcpu->stats.guest_tsc += end - start;
-		vmx_mitigate_after();
-		v->cached = 0;
-		v->handled = false;
+	vmx_spec_ctrl_prepare(vcpu);
+	v->exits_left = vmx_stint_exits(v);
+	v->handled = false;
+	vmx_vmwrite(VMCS_PREEMPTION_TIMER, vmx_stint_timer);
+	vmx_before_entry(vcpu);
+	entered = vmx_first_entry(vcpu);
+	vcpu->stats.guest_tsc = vmx_guest_time(vcpu);
+	return entered;
+}
 
-		basic = v->exit_reason & VMX_EXIT_REASON_BASIC;
-		vmx_count_exit(vcpu, basic);
-		trace_lodge_exit(vcpu);
-		if (unlikely(v->exit_reason & VMX_EXIT_ENTRY_FAILED))
-			return 0;	/* and VMLAUNCH has not launched */
-		v->launched = true;
-		vmx_take_lost_event(vcpu);
+/* A slow handler may have changed anything that an event's arrival depends on. */
+static int vmx_handle_slow(struct lodge_vcpu *vcpu)
+{
+	const struct vmx_exit_handler *h = &vmx_exit_handlers[vcpu->vmx.basic];
 
-		h = vmx_exit_handler(basic);
-		if (h->qual)
-			v->exit_qual = vmx_vmread(VMCS_EXIT_QUALIFICATION);
-		if (!h->fast || !h->fast(vcpu))
-			return 0;
-		v->handled = true;
-	} while (!vmx_wanted(vcpu) && end < limit);
-	return 0;
+	if (!h->quiet)
+		vcpu->vmx.recheck = true;
+	return h->slow ? h->slow(vcpu) : vmx_slow_unhandled(vcpu);
 }
 
 /* All that must be true before interrupts-off code touches the guest. */
@@ -336,7 +404,7 @@ static int vmx_prepare(struct lodge_vcpu *vcpu)
 int vmx_vcpu_enter(struct lodge_vcpu *vcpu)
 {
 	struct vmx_vcpu *v = &vcpu->vmx;
-	unsigned long failed;
+	bool entered;
 	u32 pkru;
 	int ret;
 
@@ -350,30 +418,38 @@ int vmx_vcpu_enter(struct lodge_vcpu *vcpu)
 	}
 
 	vtime_account_guest_enter();
-	/* Guest mode is a quiescent state; context tracking says it by itself. */
-	if (!context_tracking_enabled_this_cpu())
+	/*
+	 * Guest mode is a quiescent state; context tracking says it by itself. RCU
+	 * does not want to know more often than its timer runs.
+	 */
+	if (!context_tracking_enabled_this_cpu() && time_after(jiffies, v->rcu_jiffies)) {
+		v->rcu_jiffies = jiffies;
 		rcu_note_context_switch(false);
-	v->host_debugctl = get_debugctlmsr();
+	}
+	v->host_debugctl = __rdmsr(MSR_IA32_DEBUGCTLMSR);
 	pkru = vmx_load_xstate(vcpu);
 	vmx_load_debug(vcpu);
 
-	failed = vmx_stint(vcpu);
+	entered = vmx_stint(vcpu);
 
 	vmx_unload_debug(v);
 	vmx_unload_xstate(vcpu, pkru);
-	if (likely(!failed))
+	if (likely(entered))
 		vmx_host_mce(v);
-	/* A tick that ended the stint is the guest's: let it in before we account. */
+	/*
+	 * A tick that ended the stint is the guest's: let it in before we account. It
+	 * takes an instruction in between, since STI has a shadow (SDM 2B, STI).
+	 */
 	local_irq_enable();
+	WRITE_ONCE(vcpu->has_run, true);
 	local_irq_disable();
 	vtime_account_guest_exit();
 	local_irq_enable();
 	preempt_enable();
 
-	vcpu->has_run = true;
-	if (unlikely(failed || v->exit_reason & VMX_EXIT_ENTRY_FAILED))
-		return vmx_entry_failed(vcpu, failed);
+	if (unlikely(!entered || v->exit_reason & VMX_EXIT_ENTRY_FAILED))
+		return vmx_entry_failed(vcpu, !entered);
 	if (v->handled)
 		return LODGE_NEXT_ENTER;
-	return vmx_exit_handler(v->exit_reason & VMX_EXIT_REASON_BASIC)->slow(vcpu);
+	return vmx_handle_slow(vcpu);
 }

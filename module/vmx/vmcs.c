@@ -7,6 +7,7 @@
 
 #include <linux/gfp.h>
 #include <linux/idr.h>
+#include <linux/jiffies.h>
 #include <linux/kernel.h>
 #include <linux/smp.h>
 #include <asm/nospec-branch.h>
@@ -20,31 +21,25 @@
 #include "perf.h"
 #include "vmx_internal.h"
 
+/* What entry.S counts on. */
+static_assert(offsetof(struct lodge_vcpu, regs) == 0);
+static_assert(offsetof(struct lodge_vcpu, entry.host_rsp) == VMX_ENTRY_HOST_RSP);
+static_assert(offsetof(struct lodge_vcpu, entry.spec_guest) == VMX_ENTRY_SPEC_GUEST);
+static_assert(offsetof(struct lodge_vcpu, entry.spec_host) == VMX_ENTRY_SPEC_HOST);
+static_assert(offsetof(struct lodge_vcpu, entry.flags) == VMX_ENTRY_FLAGS);
+
 static DEFINE_IDA(vmx_vpids);	/* 1 to 65535; 0 is the host's (SDM 3C 29.1) */
 
 /**
- * vmcs_read() - read a VMCS field
- * @field: VMCS_*
- *
- * Context: the vCPU is loaded.
- */
-u64 vmcs_read(unsigned long field)
-{
-	return vmx_vmread(field);
-}
-
-/**
- * vmcs_write() - write a VMCS field
+ * vmcs_write_checked() - vmcs_write() that says when the CPU refuses the field
  * @field: VMCS_*
  * @value: what to write
  *
  * Context: the vCPU is loaded.
  */
-void vmcs_write(unsigned long field, u64 value)
+void vmcs_write_checked(unsigned long field, u64 value)
 {
-	bool ok = vmx_vmwrite(field, value);
-
-	if (IS_ENABLED(CONFIG_LODGE_DEBUG) && !ok)
+	if (!vmx_vmwrite(field, value))
 		pr_err_ratelimited("VMWRITE %lx refused\n", field);
 }
 
@@ -63,7 +58,7 @@ void vmx_vmcs_clear_local(struct vmx_vcpu *v)
 	if (c->current_vmcs == v->vmcs)
 		c->current_vmcs = NULL;
 	list_del(&v->link);
-	v->launched = false;
+	container_of(v, struct lodge_vcpu, vmx)->entry.flags &= ~BIT(VMX_ENTRY_RESUME_BIT);
 	/* Whoever sees -1 may use the VMCS on another CPU: all of the above first. */
 	smp_store_release(&v->vmcs_cpu, -1);
 }
@@ -95,7 +90,7 @@ void vmx_vmcs_clear(struct vmx_vcpu *v)
 }
 
 /* Make the VMCS current on this CPU. Preemption off, interrupts on. */
-static void vmx_vmcs_load(struct lodge_vcpu *vcpu, int cpu)
+static noinline void vmx_vmcs_load(struct lodge_vcpu *vcpu, int cpu)
 {
 	struct vmx_cpu *c = this_cpu_ptr(&vmx_cpu);
 	struct vmx_vcpu *v = &vcpu->vmx;
@@ -117,7 +112,6 @@ static void vmx_vmcs_load(struct lodge_vcpu *vcpu, int cpu)
 		 */
 		v->flush_vpid = true;
 	}
-	v->flush_l1d = true;	/* other tasks ran here, or we come from user mode */
 	if (c->current_vmcs != v->vmcs) {
 		vmx_vmptrld(__pa(v->vmcs));
 		c->current_vmcs = v->vmcs;
@@ -159,7 +153,12 @@ static struct preempt_ops vmx_preempt_ops = {
  */
 void vmx_vcpu_load(struct lodge_vcpu *vcpu, int cpu)
 {
-	vmx_vmcs_load(vcpu, cpu);
+	struct vmx_vcpu *v = &vcpu->vmx;
+
+	v->flush_l1d = true;	/* other tasks ran here, or we come from user mode */
+	/* Only this CPU makes another one current, or clears ours. */
+	if (unlikely(v->vmcs_cpu != cpu || this_cpu_read(vmx_cpu.current_vmcs) != v->vmcs))
+		vmx_vmcs_load(vcpu, cpu);
 	WRITE_ONCE(vcpu->cpu, cpu);
 	/*
 	 * Who changes what the guest depends on (requests, the EPT) does so, has
@@ -253,7 +252,6 @@ static void vmx_vmcs_fill_controls(struct lodge_vcpu *vcpu)
 	vmcs_write(VMCS_EPT_POINTER, ept_pointer(&vcpu->vm->mem));
 	vmcs_write(VMCS_VPID, v->vpid);
 	vmcs_write(VMCS_LINK_POINTER, ~0ull);
-	vmcs_write(VMCS_PREEMPTION_TIMER, vmx_timer_value());
 }
 
 /**
@@ -298,6 +296,7 @@ int vmx_vcpu_create(struct lodge_vcpu *vcpu)
 
 	preempt_notifier_init(&vcpu->pn, &vmx_preempt_ops);
 	v->vmcs_cpu = -1;
+	v->rcu_jiffies = jiffies;
 	vcpu->cpu = -1;
 	vpid = ida_alloc_range(&vmx_vpids, 1, U16_MAX, GFP_KERNEL_ACCOUNT);
 	if (vpid < 0)
@@ -398,4 +397,5 @@ void vmx_vcpu_reset(struct lodge_vcpu *vcpu, bool init)
 		vmcs_write(VMCS_TSC_OFFSET, vcpu->vmx.tsc_offset);
 	}
 	vcpu->vmx.flush_vpid = true;
+	vcpu->vmx.recheck = true;
 }

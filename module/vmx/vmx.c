@@ -104,6 +104,7 @@ int __init vmx_module_init(void)
 		return ret;
 	vmx_fill_ept_caps();
 	vmx_xstate_init();
+	vmx_stint_init();
 	ret = vmx_mitigate_init();
 	if (ret)
 		return ret;

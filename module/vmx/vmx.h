@@ -11,14 +11,44 @@
 #define LODGE_VMX_H
 
 #include <linux/lodge.h>
+#include <linux/thread_info.h>
 
 #include "../types.h"
+#include "insn.h"
 #include "vmx_defs.h"
 #include "vmx_vcpu.h"
 
-/* VMCS fields; loaded. */
-u64 vmcs_read(unsigned long field);
-void vmcs_write(unsigned long field, u64 value);
+/**
+ * vmcs_read() - read a VMCS field
+ * @field: VMCS_*
+ *
+ * Context: the vCPU is loaded.
+ */
+static __always_inline u64 vmcs_read(unsigned long field)
+{
+	return vmx_vmread(field);
+}
+
+void vmcs_write_checked(unsigned long field, u64 value);
+
+/**
+ * vmcs_write() - write a VMCS field
+ * @field: VMCS_*
+ * @value: what to write
+ *
+ * Context: the vCPU is loaded.
+ */
+static __always_inline void vmcs_write(unsigned long field, u64 value)
+{
+	if (IS_ENABLED(CONFIG_LODGE_DEBUG))
+		vmcs_write_checked(field, value);
+	else
+		vmx_vmwrite_unchecked(field, value);
+}
+
+/* Flags of the thread that keep it out of the guest. */
+#define VMX_THREAD_WANTED						\
+	(_TIF_NEED_RESCHED | _TIF_SIGPENDING | _TIF_NOTIFY_SIGNAL | _TIF_NOTIFY_RESUME)
 
 int vmx_module_init(void);
 void vmx_module_exit(void);
@@ -34,6 +64,7 @@ void vmx_vcpu_destroy(struct lodge_vcpu *vcpu);
 void vmx_vcpu_reset(struct lodge_vcpu *vcpu, bool init);
 void vmx_vcpu_apply_model(struct lodge_vcpu *vcpu);
 int vmx_vcpu_enter(struct lodge_vcpu *vcpu);
+u64 vmx_guest_time(const struct lodge_vcpu *vcpu);
 
 /* MSRs that change hands with the thread. */
 void vmx_syscall_msrs_changed(struct lodge_vcpu *vcpu);
@@ -43,22 +74,17 @@ void vmx_kernel_gs_base_write(struct lodge_vcpu *vcpu, u64 value);
 int lodge_vcpu_load(struct lodge_vcpu *vcpu);
 void lodge_vcpu_put(struct lodge_vcpu *vcpu);
 
-/* Registers that live in the VMCS; loaded. */
-u64 lodge_rip_read(struct lodge_vcpu *vcpu);
+/* Registers that live in the VMCS; loaded. More of them: regs.h. */
 void lodge_rip_write(struct lodge_vcpu *vcpu, u64 value);
-u64 lodge_rflags_read(struct lodge_vcpu *vcpu);
 void lodge_rflags_write(struct lodge_vcpu *vcpu, u64 value);
 u64 lodge_reg_read(struct lodge_vcpu *vcpu, int reg);
 void lodge_reg_write(struct lodge_vcpu *vcpu, int reg, u64 value);
 void vmx_segment_read(struct lodge_vcpu *vcpu, int seg, struct lodge_segment *out);
 void vmx_segment_write(struct lodge_vcpu *vcpu, int seg, const struct lodge_segment *in);
-int lodge_cpl(struct lodge_vcpu *vcpu);
-u32 lodge_code_width(struct lodge_vcpu *vcpu);	/* 2, 4 or 8: default size of CS */
 
 /* End an emulated instruction of @len bytes: RIP, shadows, single step. */
 void lodge_skip(struct lodge_vcpu *vcpu, u32 len);
 void lodge_iterate(struct lodge_vcpu *vcpu);	/* of REP, and not the last time */
-u64 lodge_next_rip(struct lodge_vcpu *vcpu, u32 len);
 
 /* Events; loaded. */
 void vmx_events_get(struct lodge_vcpu *vcpu, struct lodge_events *out);

@@ -150,6 +150,7 @@
 #define EXIT_LOAD_PAT			BIT(19)
 #define EXIT_SAVE_EFER			BIT(20)
 #define EXIT_LOAD_EFER			BIT(21)
+#define EXIT_SAVE_TIMER			BIT(22)
 
 /* VM-entry controls, SDM 3C 25.8.1. */
 #define ENTRY_LOAD_DEBUG		BIT(2)
@@ -266,14 +267,15 @@ enum vmx_exit_reason {
 #define INVEPT_SINGLE			1
 #define INVVPID_SINGLE			1
 
-/* Flags of vmx_enter(), see entry.S. */
-#define VMX_ENTER_RESUME_BIT		0
-#define VMX_ENTER_SPEC_IN_BIT		1
-#define VMX_ENTER_SPEC_OUT_BIT		2
+/* struct vmx_entry.flags: bits, for entry.S. */
+#define VMX_ENTRY_RESUME_BIT		0
+#define VMX_ENTRY_SPEC_IN_BIT		1
+#define VMX_ENTRY_SPEC_OUT_BIT		2
 
-/* Offsets in struct vmx_entry, for entry.S. */
-#define VMX_ENTRY_HOST_RSP		0
-#define VMX_ENTRY_SPEC_GUEST		8
-#define VMX_ENTRY_SPEC_HOST		12
+/* Offsets in struct lodge_vcpu, for entry.S; the general registers come first. */
+#define VMX_ENTRY_HOST_RSP		128
+#define VMX_ENTRY_SPEC_GUEST		136
+#define VMX_ENTRY_SPEC_HOST		140
+#define VMX_ENTRY_FLAGS			144
 
 #endif

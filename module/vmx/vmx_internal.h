@@ -3,16 +3,25 @@
 #ifndef LODGE_VMX_INTERNAL_H
 #define LODGE_VMX_INTERNAL_H
 
+#include <linux/cpufeature.h>
+#include <linux/jump_label.h>
+#include <asm/nospec-branch.h>
+
+#include "../compat.h"
 #include "../lodge.h"
 
 void vmx_vcpu_load(struct lodge_vcpu *vcpu, int cpu);
 void vmx_vcpu_unload(struct lodge_vcpu *vcpu);
-u32 vmx_timer_value(void);
+void vmx_stint_init(void);
 void vmx_xstate_init(void);
 
 /* entry.S */
-unsigned long vmx_enter(u64 *regs, struct vmx_entry *entry, unsigned long flags);
+bool vmx_enter(struct lodge_vcpu *vcpu);
+bool vmx_exited(struct lodge_vcpu *vcpu);
 void vmx_handle_nmi(void);
+
+/* regs.c */
+void vmx_skip(struct lodge_vcpu *vcpu);
 
 /* inject.c */
 void vmx_inject(struct lodge_vcpu *vcpu);
@@ -27,9 +36,35 @@ bool vmx_perf_load(struct vmx_vcpu *v);
 int vmx_mitigate_init(void);
 bool vmx_needs_nx_huge(void);
 void vmx_mitigate_exit(void);
-void vmx_mitigate_entry(struct vmx_vcpu *v);
-void vmx_mitigate_after(void);
-unsigned long vmx_spec_ctrl_flags(struct vmx_vcpu *v, u32 guest);
+void vmx_l1d_entry(struct vmx_vcpu *v);
+void vmx_spec_ctrl_prepare(struct lodge_vcpu *vcpu);
+DECLARE_STATIC_KEY_FALSE(vmx_l1d_key);
+
+/**
+ * vmx_mitigate_entry() - what has to be done before an entry
+ * @v: the vCPU's VMX part
+ *
+ * Context: interrupts off.
+ */
+static __always_inline void vmx_mitigate_entry(struct vmx_vcpu *v)
+{
+	if (static_branch_unlikely(&vmx_l1d_key))
+		vmx_l1d_entry(v);
+}
+
+/**
+ * vmx_mitigate_after() - what has to be noted after an exit
+ *
+ * VMSCAPE: user mode may not run on predictions that the guest has trained; the
+ * kernel looks at the note on its way there.
+ *
+ * Context: interrupts off.
+ */
+static __always_inline void vmx_mitigate_after(void)
+{
+	if (cpu_feature_enabled(X86_FEATURE_IBPB_EXIT_TO_USER))
+		this_cpu_write(x86_ibpb_exit_to_user, true);
+}
 
 /**
  * struct vmx_exit_handler - what is done about an exit
@@ -38,16 +73,21 @@ unsigned long vmx_spec_ctrl_flags(struct vmx_vcpu *v, u32 guest);
  *	user access, no sleep. Return: true when the exit is dealt with
  * @slow: called when @fast is not there or says false; may sleep. Return:
  *	enum lodge_next
- * @qual: vmx.exit_qual is read before
+ * @insn: an instruction exits, so no event was being delivered (SDM 3C 28.2.4); goes
+ *	without saying where @fast is there
+ * @quiet: @slow says itself, by vmx.recheck, when an event may have to be looked for
  */
 struct vmx_exit_handler {
 	const char *name;
 	bool (*fast)(struct lodge_vcpu *vcpu);
 	int (*slow)(struct lodge_vcpu *vcpu);
-	bool qual;
+	bool insn;
+	bool quiet;
 };
 
-const struct vmx_exit_handler *vmx_exit_handler(u32 basic);
+/* By basic exit reason; the last row, and any without a handler, is "unknown". */
+extern const struct vmx_exit_handler vmx_exit_handlers[LODGE_NR_HW_EXITS];
+int vmx_slow_unhandled(struct lodge_vcpu *vcpu);
 
 /* words.c */
 int vmx_entry_failed(struct lodge_vcpu *vcpu, bool vmfail);

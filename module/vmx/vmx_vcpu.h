@@ -21,37 +21,49 @@ struct lodge_pending_event {
 };
 
 /**
- * struct vmx_entry - what entry.S needs besides the registers
+ * struct vmx_entry - what entry.S needs behind the general registers
  * @host_rsp: HOST_RSP as the VMCS has it
  * @spec_guest: SPEC_CTRL to load at entry
  * @spec_host: SPEC_CTRL to load at exit
+ * @flags: VMX_ENTRY_*_BIT. RESUME: VMRESUME, else VMLAUNCH; goes when the VMCS is
+ *	cleared. SPEC_IN, SPEC_OUT: load SPEC_CTRL on the way in, out
  */
 struct vmx_entry {
 	u64 host_rsp;
 	u32 spec_guest;
 	u32 spec_host;
+	u32 flags;
 };
 
 /* struct vmx_vcpu.cached: what has been read from the VMCS since the exit */
 #define VMX_CACHED_RIP		BIT(0)
 #define VMX_CACHED_RFLAGS	BIT(1)
 
+/* STAR, LSTAR, SFMASK, TSC_AUX: see host.c. */
+#define VMX_NR_USER_MSRS	4
+
 /**
  * struct vmx_host - the host thread's state while the guest's is in the CPU
  * @loaded: the rest counts
  * @kernel_gs_base: user GS base, parked there by the kernel
  * @fs_base: user FS base, as HOST_FS_BASE has it
- * @ds: selector; null stands in the VMCS, so that VM exit never faults
- * @es: the same
- * @fs: the same
- * @gs: the same
+ * @sel: selectors; null stands in the VMCS, so that VM exit never faults
+ * @all_sel: @sel in one
  * @ldt: LDTR selector; VM exit makes LDTR unusable (SDM 3C 28.5.2)
+ * @swapped_msrs: which of the system-call MSRs have the guest's value, by bit
  */
 struct vmx_host {
 	bool loaded;
 	u64 kernel_gs_base;
 	u64 fs_base;
-	u16 ds, es, fs, gs, ldt;
+	union {
+		struct {
+			u16 ds, es, fs, gs;
+		} sel;
+		u64 all_sel;
+	};
+	u16 ldt;
+	u32 swapped_msrs;
 };
 
 /**
@@ -87,22 +99,24 @@ struct vmx_perf {
  * @vmcs_cpu: the CPU on whose list the VMCS is, or -1 when it is clear;
  *	written with that CPU's interrupts off
  * @link: on that CPU's list
- * @launched: the next entry is VMRESUME; reset when the VMCS is cleared
  * @vpid: virtual-processor id
  * @flush_vpid: translations tagged with @vpid may be stale on this CPU
- * @entry: for entry.S
  * @host_cr3: HOST_CR3 as the VMCS has it
  * @host_cr4: HOST_CR4 as the VMCS has it
  * @proc: primary controls as the VMCS has them (windows come and go)
  * @host: the thread's state, parked
+ * @user_msrs: the system-call MSRs that the guest can use, by bit
  * @host_debugctl: DEBUGCTL to put back after the exit; 0: nothing to put back
  * @perf: the host's performance counters; with interrupts off
  * @tsc_offset: guest TSC = host TSC + this
  * @exit_reason: of the last exit, with its high bits
- * @exit_qual: exit qualification, where the handler table says it is read
  * @intr_info: VM-exit interruption information of the last exception or NMI
+ * @basic: the basic exit reason, in range for tables of LODGE_NR_HW_EXITS
  * @handled: a fast handler has dealt with the last exit
- * @recheck: an event may wait for delivery: look before the next entry
+ * @exits_left: exits until the stint ends in any case
+ * @rcu_jiffies: when RCU was last told of a quiescent state from here
+ * @recheck: an event may wait for delivery: look before the next entry. Set by
+ *	whatever lets an event arrive or be taken
  * @flush_l1d: the host has touched more than this vCPU since the last entry
  * @injected: what the last look put into the VMCS, in case the entry is refused
  * @cached: VMX_CACHED_*
@@ -116,19 +130,20 @@ struct vmx_vcpu {
 	unsigned long *msr_bitmap;
 	int vmcs_cpu;
 	struct list_head link;
-	bool launched;
 	u16 vpid;
 	bool flush_vpid;
-	struct vmx_entry entry;
 	u64 host_cr3;
 	u64 host_cr4;
 	u32 proc;
 	struct vmx_host host;
+	u32 user_msrs;
 	u64 host_debugctl;
 	struct vmx_perf perf;
 	u64 tsc_offset;
 	u32 exit_reason;
-	u64 exit_qual;
+	u32 basic;
+	u32 exits_left;
+	unsigned long rcu_jiffies;
 	u32 intr_info;
 	bool handled;
 	bool recheck;

@@ -317,6 +317,7 @@ int vmx_entry_failed(struct lodge_vcpu *vcpu, bool vmfail)
 	u32 error;
 
 	lodge_exit_fill(vcpu, LODGE_EXIT_FAIL_ENTRY, 0);
+	memset(e->fail.text, 0, sizeof(e->fail.text));
 	if (!vmfail) {
 		e->fail.hw_reason = vcpu->vmx.exit_reason;
 		e->fail.qualification = vmx_vmread(VMCS_EXIT_QUALIFICATION);

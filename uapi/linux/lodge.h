@@ -627,7 +627,8 @@ struct lodge_translate {
  * @halts: out: HLTs that blocked
  * @injected: out: events injected
  * @ept_mapped: out: EPT entries installed
- * @guest_tsc: out: TSC ticks spent in the guest
+ * @guest_tsc: out: TSC ticks spent in the guest, as its VMX preemption timer counts
+ *	them: in steps of some, up to the last return of the vCPU to the run loop
  * @hw: out: exits by basic exit reason (SDM 3D appendix C)
  */
 struct lodge_vcpu_stats {
@@ -719,6 +720,9 @@ struct lodge_vcpu_stats {
  * @unhandled.intr_info: VM-exit interruption information
  * @unhandled.qualification: exit qualification
  * @unhandled.gpa: guest-physical address, where the exit has one
+ *
+ * Of the union only the member that goes with @reason is filled: the rest, and @insn
+ * beyond @insn_bytes, may be of an earlier exit.
  */
 struct lodge_exit {
 	__u32 reason;

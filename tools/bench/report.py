@@ -65,10 +65,10 @@ class Figures:
         self.host = [c for c in self.unit if any((c, "host", m) in self.value for m in SETTINGS)]
         self.settings = [m for m in SETTINGS if any(r["mitigations"] == m for r in rows)]
 
-    def ratio(self, case, mitigations):
-        lodge = self.value.get((case, "lodge", mitigations))
-        kvm = self.value.get((case, "kvm", mitigations))
-        return lodge / kvm if lodge and kvm else None
+    def ratio(self, case, mitigations, backend="lodge", to="kvm"):
+        value = self.value.get((case, backend, mitigations))
+        base = self.value.get((case, to, mitigations))
+        return value / base if value and base else None
 
     def text(self, case, backend, mitigations):
         value = self.value.get((case, backend, mitigations))
@@ -78,8 +78,8 @@ class Figures:
             return f"{value / 1e6:.1f} M"
         return f"{value:.0f}" if abs(value) >= 100 else f"{value:.1f}"
 
-    def ratio_text(self, case, mitigations):
-        ratio = self.ratio(case, mitigations)
+    def ratio_text(self, *args):
+        ratio = self.ratio(*args)
         return "-" if ratio is None else f"{ratio:.2f}"
 
     def rows(self):
@@ -131,9 +131,13 @@ class Figures:
             yield [what, f"{cost:g}", source]
 
     def host_rows(self):
-        yield ["the host alone", "unit"] + [f"mitigations {m}" for m in self.settings]
+        yield (["the host alone", "unit"] +
+               [h for _ in self.settings for h in ("host", "lodge / host", "KVM / host")])
         for case in self.host:
-            yield [case, self.unit[case]] + [self.text(case, "host", m) for m in self.settings]
+            yield [case, self.unit[case]] + [
+                t for m in self.settings
+                for t in (self.text(case, "host", m), self.ratio_text(case, m, "lodge", "host"),
+                          self.ratio_text(case, m, "kvm", "host"))]
 
 
 def widths(rows):

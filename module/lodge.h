@@ -208,6 +208,7 @@ static inline void lodge_vcpu_nmi(struct lodge_vcpu *vcpu)
 enum lodge_next {
 	LODGE_NEXT_ENTER,	/* go on in the guest */
 	LODGE_NEXT_LEAVE,	/* return 0 to user space; run->exit is filled */
+	LODGE_NEXT_LOST,	/* killed, while the vCPU was lent: it is not ours */
 };
 
 /* The first vCPU with an id of @id or more, or NULL. */

@@ -15,12 +15,16 @@
 static long lodge_get_info(void *object, void *arg)
 {
 	struct lodge_info *info = arg;
+	int status;
 
 	if (info->flags || info->reserved)
 		return -EINVAL;
+	status = vmx_owner_status(info->owner, sizeof(info->owner));
+	if (status == -EINTR)
+		return status;
+	info->status = -status;
 	info->features = vmx_features();
 	info->mitigations = vmx_mitigations();
-	info->status = -vmx_owner_status(info->owner, sizeof(info->owner));
 	info->max_vcpus = LODGE_MAX_VCPUS;
 	info->run_size = PAGE_SIZE;
 	info->fpu_size = lodge_fpu_size();

@@ -56,21 +56,24 @@ static void lodge_fpu_out(struct lodge_vcpu *vcpu)
 static void lodge_run_end(struct lodge_vcpu *vcpu)
 {
 	lodge_fpu_out(vcpu);
-	if (vcpu->loaded)	/* or lent, and not to be had back */
+	if (vcpu->loaded)	/* or lent, and VMX has gone meanwhile */
 		lodge_vcpu_put(vcpu);
 }
 
-/* Let those who wait for the vCPU have it first. Return: 0, -EINTR killed, -EIO. */
+/*
+ * Let those who wait for the vCPU have it first. One of them may keep it for long:
+ * who walks page tables waits for the memory they are in.
+ *
+ * Return: LODGE_NEXT_ENTER, LODGE_NEXT_LOST, -EIO.
+ */
 static int lodge_lend(struct lodge_vcpu *vcpu)
 {
-	int ret;
-
 	lodge_run_end(vcpu);
 	mutex_unlock(&vcpu->mutex);
-	ret = wait_event_killable(vcpu->state_wait, !atomic_read(&vcpu->state_waiters));
-	/* Nobody holds it for long; and RUN has to give it back as the owner. */
-	mutex_lock(&vcpu->mutex);
-	return lodge_vcpu_load(vcpu) ?: (ret ? -EINTR : 0);
+	if (wait_event_killable(vcpu->state_wait, !atomic_read(&vcpu->state_waiters)) ||
+	    mutex_lock_killable(&vcpu->mutex))
+		return LODGE_NEXT_LOST;
+	return lodge_vcpu_load(vcpu);
 }
 
 /* ------------------------------------------------------------- slots of CPU time */
@@ -162,8 +165,8 @@ static int lodge_take_requests(struct lodge_vcpu *vcpu)
 	vcpu->vmx.recheck = true;
 	if (lodge_test_and_clear(vcpu, LODGE_REQ_STATE)) {
 		ret = lodge_lend(vcpu);
-		if (ret)
-			return ret == -EINTR ? lodge_leave(vcpu, LODGE_EXIT_SIGNAL) : ret;
+		if (ret != LODGE_NEXT_ENTER)
+			return ret;
 	}
 	for (i = 0; i < ARRAY_SIZE(lodge_requests); i++)
 		if (lodge_test_and_clear(vcpu, lodge_requests[i].request))
@@ -221,7 +224,7 @@ static bool lodge_leave_for_eoi(struct lodge_vcpu *vcpu)
 	return true;
 }
 
-/* Return: LODGE_NEXT_LEAVE with the exit filled, or -errno. */
+/* Return: LODGE_NEXT_LEAVE with the exit filled, LODGE_NEXT_LOST, or -errno. */
 static int lodge_loop(struct lodge_vcpu *vcpu)
 {
 	int next;
@@ -361,7 +364,10 @@ static bool lodge_wants_bytes(const struct lodge_vcpu *vcpu)
 	       reason == LODGE_EXIT_MEM_FAULT;
 }
 
-/* Apart, since its frame is large and lodge_run_kicked() is in a hurry. */
+/*
+ * Apart, since its frame is large and lodge_run_kicked() is in a hurry. Return:
+ * LODGE_NEXT_LOST, or what RUN returns.
+ */
 static noinline long lodge_run_owned(struct lodge_vcpu *vcpu)
 {
 	u64 wanted;
@@ -374,6 +380,8 @@ static noinline long lodge_run_owned(struct lodge_vcpu *vcpu)
 	if (!ret) {
 		vcpu->pending.reason = LODGE_EXIT_NONE;
 		ret = lodge_loop(vcpu);
+		if (ret == LODGE_NEXT_LOST)
+			return ret;
 		if (ret == LODGE_NEXT_LEAVE || ret == -EINTR)
 			lodge_give_outputs(vcpu, wanted, lodge_wants_bytes(vcpu));
 	}
@@ -418,9 +426,9 @@ static bool lodge_run_kicked(struct lodge_vcpu *vcpu)
  *
  * Context: may sleep; the calling thread is the vCPU's while it lasts.
  * Return: 0 with the page's exit filled; -EINTR kicked or signalled, filled as
- * well; -EBUSY another thread is in RUN; -EPERM the caller's memory is not the
- * VM's; -EINVAL bad inputs; -EFAULT a completed MOVS has nowhere to put its
- * data, and waits at it; -EIO no VMX on this CPU.
+ * well unless the thread is being killed; -EBUSY another thread is in RUN; -EPERM
+ * the caller's memory is not the VM's; -EINVAL bad inputs; -EFAULT a completed MOVS
+ * has nowhere to put its data, and waits at it; -EIO no VMX on this CPU.
  */
 long lodge_vcpu_run(struct lodge_vcpu *vcpu)
 {
@@ -440,7 +448,10 @@ long lodge_vcpu_run(struct lodge_vcpu *vcpu)
 		ret = mutex_lock_killable(&vcpu->mutex);
 		if (!ret) {
 			ret = lodge_run_owned(vcpu);
-			mutex_unlock(&vcpu->mutex);
+			if (ret == LODGE_NEXT_LOST)
+				ret = -EINTR;
+			else
+				mutex_unlock(&vcpu->mutex);
 		}
 	}
 	atomic_set_release(&vcpu->running, 0);

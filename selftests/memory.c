@@ -276,6 +276,47 @@ TEST_F(map, too_many_regions)
 	ASSERT_EQ(0, vm_try_update(self->vm, ops, 2, NULL));
 }
 
+#define MANY		1024	/* operations in one call */
+
+/* As much as one call can be made to do: all there is, again and again. */
+static void protect_for_long(u32 *begun)
+{
+	u64 len = BIT_ULL(device_info()->gpa_bits) - (4ULL << 30);
+	struct lodge_mem_op *ops = calloc(MANY, sizeof(*ops));
+	struct vm *vm = vm_create_empty();
+	u32 i;
+
+	vm_map(vm, 4ULL << 30, (void *)0x10000, len, 0);
+	for (i = 0; i < MANY; i++)
+		ops[i] = (struct lodge_mem_op) { LODGE_MEM_PROTECT, LODGE_MEM_F_READONLY,
+						 4ULL << 30, len, 0 };
+	WRITE_ONCE(*begun, 1);
+	for (;;)
+		vm_try_update(vm, ops, MANY, NULL);
+}
+
+TEST(sigkill_during_update)
+{
+	u32 *begun = mmap(NULL, PAGE_SIZE, PROT_READ | PROT_WRITE,
+			  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int status;
+	pid_t pid;
+	u64 start;
+
+	ASSERT_NE(MAP_FAILED, begun);
+	pid = fork();
+	ASSERT_GE(pid, 0);
+	if (!pid)
+		protect_for_long(begun);
+	wait_until(READ_ONCE(*begun));
+	usleep(50000);
+	start = now_ns();
+	ASSERT_EQ(0, kill(pid, SIGKILL));
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	ASSERT_TRUE(WIFSIGNALED(status));
+	ASSERT_LT(now_ns() - start, 2 * NSEC_PER_SEC);
+}
+
 /* ----------------------------------------------------------- memory of all kinds */
 
 FIXTURE(memory)

@@ -371,4 +371,36 @@ TEST_F(userfault, runner_killed)
 	ASSERT_EQ(0, page->version & 1);
 }
 
+static u64 ticks;
+static u32 stop;
+
+static void spin(u64 arg)
+{
+	irq_on();
+	while (!READ_ONCE(stop))
+		WRITE_ONCE(ticks, ticks + 1);
+	guest_done();
+}
+
+/* The same while it has lent the vCPU to a thread that waits. */
+TEST_F(userfault, lender_killed)
+{
+	struct waiter w = { .access = &accesses[ARRAY_SIZE(accesses) - 1], .vcpu = self->vcpu };
+	pid_t pid;
+
+	vcpu_start_long(self->vcpu, spin, 0);
+	pid = twin_start(self->vcpu);
+	wait_until(READ_ONCE(ticks));
+	w.thread = spawn(waiter_fn, &w);
+	ASSERT_EQ(self->mem, wait_for_fault(self->fd));
+	/* Long enough for it to want the vCPU back. */
+	usleep(20000);
+	ASSERT_EQ(0, kill(pid, SIGKILL));
+	wait_until(has_died(pid, SIGKILL));
+	give_page(self->fd, self->mem);
+	join(w.thread);
+	WRITE_ONCE(stop, 1);
+	guest_run_done(self->vcpu);
+}
+
 TEST_HARNESS_MAIN

@@ -16,6 +16,7 @@
  */
 #include <linux/percpu.h>
 #include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 
 #include "mem.h"
@@ -212,7 +213,11 @@ int lodge_mem_init(struct lodge_mem *mem, const struct lodge_mem_ops *ops)
 		goto fail;
 
 	/* Last: the notifier is called from here on. It holds the mm (mmgrab). */
-	ret = mmu_notifier_register(&mem->notifier, mem->mm);
+	ret = mmap_write_lock_killable(mem->mm);
+	if (ret)
+		goto fail;
+	ret = __mmu_notifier_register(&mem->notifier, mem->mm);
+	mmap_write_unlock(mem->mm);
 	if (ret)
 		goto fail;
 	return 0;
@@ -271,11 +276,14 @@ static void zap(struct lodge_mem *mem, gpa_t start, gpa_t end, struct ept_gone *
 	write_unlock(&mem->lock);
 }
 
-static void write_protect(struct lodge_mem *mem, gpa_t start, gpa_t end, struct ept_gone *gone)
+/* It may have 2^48 bytes to walk, again and again, even if nothing is mapped there. */
+static int write_protect(struct lodge_mem *mem, gpa_t start, gpa_t end, struct ept_gone *gone)
 {
 	gpa_t next;
 
 	for (; start < end; start = next) {
+		if (fatal_signal_pending(current))
+			return -EINTR;
 		next = min_t(gpa_t, end, ALIGN_DOWN(start, PROTECT_STEP) + PROTECT_STEP);
 		write_lock(&mem->lock);
 		ept_write_protect(mem->root, start, next, gone);
@@ -283,34 +291,39 @@ static void write_protect(struct lodge_mem *mem, gpa_t start, gpa_t end, struct 
 		write_unlock(&mem->lock);
 		cond_resched();
 	}
+	return 0;
 }
 
-/* Take out of the EPT what @op takes out of the map. */
-static void take_away(struct lodge_mem *mem, const struct lodge_mem_op *op,
-		      struct ept_gone *gone)
+/* Take out of the EPT what @op takes out of the map. Return: 0, or -EINTR killed. */
+static int take_away(struct lodge_mem *mem, const struct lodge_mem_op *op,
+		     struct ept_gone *gone)
 {
 	bool readonly = op->op == LODGE_MEM_PROTECT && (op->flags & LODGE_MEM_F_READONLY);
 	gpa_t end = op->gpa + op->len;
 
 	if (op->op != LODGE_MEM_UNMAP && !readonly)
-		return;
+		return 0;
 	split_edge(mem, op->gpa, gone);
 	split_edge(mem, end, gone);
 	if (readonly)
-		write_protect(mem, op->gpa, end, gone);
-	else
-		zap(mem, op->gpa, end, gone);
+		return write_protect(mem, op->gpa, end, gone);
+	zap(mem, op->gpa, end, gone);
+	return 0;
 }
 
 /*
  * From the old map to the new one. All user memory counts as being invalidated
  * meanwhile, so faults wait: nothing new is mapped before everything that goes is
  * gone from every CPU. Thus no guest sees the two maps side by side.
+ *
+ * Return: 0; -EINTR when killed, and the old map stands: what has been taken out of
+ * the EPT comes back by faults.
  */
-static void switch_regions(struct lodge_mem *mem, struct lodge_region_set *new,
-			   const struct lodge_mem_op *ops, u32 nr)
+static int switch_regions(struct lodge_mem *mem, struct lodge_region_set *new,
+			  const struct lodge_mem_op *ops, u32 nr)
 {
 	struct ept_gone gone;
+	int ret = 0;
 	u32 i;
 
 	ept_gone_init(&gone);
@@ -318,12 +331,13 @@ static void switch_regions(struct lodge_mem *mem, struct lodge_region_set *new,
 	ept_inval_begin(mem, 0, U64_MAX);
 	write_unlock(&mem->lock);
 
-	for (i = 0; i < nr; i++)
-		take_away(mem, &ops[i], &gone);
+	for (i = 0; i < nr && !ret; i++)
+		ret = take_away(mem, &ops[i], &gone);
 
 	ept_flush(mem);
-	ept_inval_end(mem, new);
+	ept_inval_end(mem, ret ? NULL : new);
 	ept_gone_free(&gone, true);
+	return ret;
 }
 
 /**
@@ -345,6 +359,7 @@ static void switch_regions(struct lodge_mem *mem, struct lodge_region_set *new,
 int lodge_mem_update(struct lodge_mem *mem, const struct lodge_mem_op *ops, u32 nr, u32 *bad)
 {
 	struct lodge_region_set *old, *new;
+	int ret;
 
 	if (mutex_lock_killable(&mem->update))
 		return -EINTR;
@@ -354,11 +369,12 @@ int lodge_mem_update(struct lodge_mem *mem, const struct lodge_mem_op *ops, u32 
 		mutex_unlock(&mem->update);
 		return PTR_ERR(new);
 	}
-	switch_regions(mem, new, ops, nr);
-	synchronize_srcu(&mem->srcu);
+	ret = switch_regions(mem, new, ops, nr);
+	if (!ret)
+		synchronize_srcu(&mem->srcu);
 	mutex_unlock(&mem->update);
-	kvfree(old);
-	return 0;
+	kvfree(ret ? new : old);
+	return ret;
 }
 
 /**

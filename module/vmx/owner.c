@@ -227,13 +227,14 @@ static bool vmx_is_free(void)
  * @len: its size
  *
  * Context: may sleep.
- * Return: 0 or -EBUSY.
+ * Return: 0, -EBUSY, or -EINTR when the caller is being killed.
  */
 int vmx_owner_status(char *name, size_t len)
 {
 	const char *owner = NULL;
 
-	mutex_lock(&vmx_owner_lock);
+	if (mutex_lock_killable(&vmx_owner_lock))
+		return -EINTR;
 	if (!vmx_vms && !vmx_is_free())
 		owner = vmx_kvm_loaded() ? "kvm" : "unknown";
 	mutex_unlock(&vmx_owner_lock);
@@ -314,13 +315,15 @@ static void vmx_give(void)
  * vmx_own() - a VM needs VMX
  *
  * Context: may sleep.
- * Return: 0, -EBUSY when another hypervisor has VMX, -EIO when a CPU refuses.
+ * Return: 0, -EBUSY when another hypervisor has VMX, -EIO when a CPU refuses,
+ * -EINTR when the caller is being killed.
  */
 int vmx_own(void)
 {
 	int ret = 0;
 
-	mutex_lock(&vmx_owner_lock);
+	if (mutex_lock_killable(&vmx_owner_lock))
+		return -EINTR;
 	if (!vmx_vms)
 		ret = vmx_take();
 	if (!ret)

@@ -16,7 +16,7 @@
 KERNELS ?= 6.1 6.12
 # Another kernel's build folder, instead of those.
 KDIR ?=
-# The suites make check runs; empty means all.
+# The suites make check, or make check-debug, runs; empty means all.
 SUITES ?=
 
 PREFIX ?= /usr/local
@@ -46,13 +46,18 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 export LODGE_T0 := $(or $(LODGE_T0),$(shell date +%s))
 say = printf '[%4ds] %s\n' $$(($$(date +%s) - LODGE_T0))
 
+suites := $(notdir $(basename $(wildcard tools/check/suites/*.sh)))
+debug-suites := $(filter debug-%,$(suites))
+
 .PHONY: help
 help:
 	@echo 'lodge, a hypervisor in a kernel module. make ...'
 	@echo
 	@echo '  demo       boot a Debian guest on lodge on an emulated VMX machine'
 	@echo '  check      run all tests; SUITES="..." picks some of:'
-	@echo '             $(notdir $(basename $(wildcard tools/check/suites/*.sh)))'
+	@echo '             $(filter-out $(debug-suites),$(suites))'
+	@echo '  check-debug  the tests again, and more, on a kernel that looks for bugs:'
+	@echo '             $(debug-suites)'
 	@echo '  style      checkpatch, sparse, objtool, shellcheck and the like'
 	@echo '  bench      what lodge costs on the emulated machine, beside KVM;'
 	@echo "             CASES='exit_*' picks some (lodge-bench --list)"
@@ -140,14 +145,14 @@ build/obj/%.o: %.c | toolchain
 	$(compile)
 build/obj/%.o: %.S | toolchain
 	$(compile)
-build/obj/%.S.o: %.S | toolchain
+build/obj/%.S.o: %.S $$(wildcard $$*.corpus) | toolchain
 	$(compile)
 
 -include $(shell find build/obj -name '*.d' 2>/dev/null)
 
 # --- showing and checking ----------------------------------------------------------
 
-.PHONY: demo check style bench bench-docs
+.PHONY: demo check check-debug style bench bench-docs
 demo: export KERNELS = 6.1
 demo:
 	@$(MAKE) modules tools KDIR=
@@ -155,6 +160,9 @@ demo:
 
 check:
 	@tools/check/run $(SUITES)
+
+check-debug:
+	@tools/check/run $(or $(SUITES),$(debug-suites))
 
 style:
 	@tools/check/run -v style

@@ -1,11 +1,19 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# In the emulated host: run every selftest program after another, between marker
-# lines that kselftest.awk reads.
+# In the emulated host: run the selftest programs that are named, or all, one after
+# another, between marker lines that kselftest.awk reads. On the debug kernel
+# leaks.sh looks at what they leave behind.
 
 cd /usr/lib/lodge/selftests || exit 1
-for program in *; do
+[ $# != 0 ] || set -- *
+
+leaks() {
+	[ ! -e /sys/kernel/debug/kmemleak ] || /guest/leaks.sh "$1"
+}
+
+leaks start
+for program; do
 	if ! [ -f "$program" ] || ! [ -x "$program" ]; then
 		continue
 	fi
@@ -16,4 +24,8 @@ for program in *; do
 	echo
 	echo "@end $program $status"
 done
+# What a program leaves behind, the next may take for somebody's use.
+users=$(cat /sys/module/lodge/refcnt)
+[ "$users" = 0 ] || echo "@not ok lodge is free again: $users users"
+leaks end
 echo @done

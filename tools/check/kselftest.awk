@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 #
-# The output of selftest-run.sh made flat: one line "ok PROGRAM.TEST" per test.
+# The output of guest-selftests.sh made flat: one line "ok PROGRAM.TEST" per test.
 # A program's own TAP counts when it is whole; its exit status counts as well,
 # so that a crash, a hang or a wrong plan cannot look like success.
 
@@ -43,12 +43,12 @@ program != "" && /^(not )?ok [0-9]+/ {
 	else if (plan != seen)
 		say("not ok", "", " (" seen " of " plan " tests ran)")
 	else if (!seen)
-		say("ok", "", "")
+		say("not ok", "", " (no test ran)")
 	program = ""
 	programs++
 }
 
-/^@not ok / { print substr($0, 2) }
+/^@(not )?ok / { print substr($0, 2) }
 /^@done$/ { done = 1 }
 
 END {

@@ -54,6 +54,10 @@ planned && match($0, /    (not )?ok [0-9]+ /) {
 	failed = 0
 }
 
+/^@(not )?ok / {
+	print substr($0, 2)
+}
+
 END {
 	close_plan()
 	if (!cases)

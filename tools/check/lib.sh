@@ -94,13 +94,38 @@ guests() {
 	try "the host ${*//--/} ended well" [ "$status" = 0 ]
 }
 
-# selftests EMU-OPTION...: boot a host and run all selftest programs in it
-selftests() {
-	local status=0
+# script NAME...: put those guest-NAME.sh where the emulated host finds them
+script() {
+	local name
 	mkdir -p "$work/overlay/guest"
-	install -m 755 tools/check/guest-selftests.sh "$work/overlay/guest/selftests.sh"
-	machine --overlay "$work/overlay" --timeout "$(left)" "$@" -- \
-		/guest/selftests.sh || status=$?
+	for name; do
+		install -m 755 "tools/check/guest-$name.sh" "$work/overlay/guest/$name.sh"
+	done
+}
+
+# selftests EMU-OPTION... [-- PROGRAM...]: boot a host and run selftest programs in
+# it, or all. What test_env holds is set there.
+test_env=()
+selftests() {
+	local status=0 options=()
+	while [ $# != 0 ] && [ "$1" != -- ]; do
+		options+=("$1")
+		shift
+	done
+	script selftests leaks
+	machine --overlay "$work/overlay" --timeout "$(left)" "${options[@]}" -- \
+		env "${test_env[@]}" /guest/selftests.sh "${@:2}" || status=$?
 	adopt < <(awk -f tools/check/kselftest.awk "$work/machine.out")
-	try "the host ${*//--/} ended well" [ "$status" = 0 ]
+	try "the host ${options[*]//--/} ended well" [ "$status" = 0 ]
+}
+
+# The kernel that looks for bugs: what is slow to set up is on from the start, and
+# the KUnit suites run in a boot of their own.
+debug_host=(--host debug --cpus 2 --mem 1024)
+debug_append="kmemleak=on page_owner=on"
+
+# debug_selftests PROGRAM...: selftest programs on it
+debug_selftests() {
+	test_env+=(PROGRAM_TIMEOUT=3600)
+	selftests "${debug_host[@]}" --append "$debug_append kunit.enable=0" -- "$@"
 }

@@ -9,8 +9,7 @@
 # shellcheck source=tools/check/lib.sh
 . "$(dirname "$0")/../lib.sh"
 
-mkdir -p "$work/overlay/guest"
-install -m 755 tools/check/guest-kunit.sh "$work/overlay/guest/kunit.sh"
+script kunit
 
 status=0
 machine --host fast --cpus 2 --append "kunit.enable=1 transparent_hugepage=always" --overlay "$work/overlay" --timeout 500 -- \

@@ -22,6 +22,9 @@ garbage:
 spin:					/* nothing but an exit ends this */
 	cli
 	jmp	.
+busy:					/* the same, but open to interrupts */
+	sti
+	jmp	.
 halt:
 	cli
 	hlt

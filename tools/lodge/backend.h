@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * The door to a hypervisor: what this program asks of one, as a table of functions.
- * Behind it stands the lodge module (backend_lodge.c); nobody else calls it.
+ * Behind it stands the lodge module (backend_lodge.c) or, for comparison, KVM
+ * (backend_kvm.c); nobody else knows which.
  *
  * What passes through has the form of lodge's own ABI, <linux/lodge.h>: exits,
  * registers, what became of an exit. Functions complain in words unless they say
@@ -40,7 +41,7 @@ struct vm {
 
 /**
  * struct backend - a hypervisor
- * @name: its name
+ * @name: what --backend calls it
  * @create: make a VM. Return: the VM, or NULL after a complaint
  * @destroy: let go of it
  * @map_ram: give it its memory, once. Return: 0, or -1 after a complaint
@@ -83,5 +84,6 @@ struct backend {
 };
 
 extern const struct backend lodge_backend;
+extern const struct backend kvm_backend;
 
 #endif /* LODGE_BACKEND_H */

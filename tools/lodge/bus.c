@@ -56,24 +56,24 @@ static u64 ones(unsigned int width)
 u64 bus_read(const struct bus *bus, u64 addr, unsigned int width)
 {
 	const struct bus_range *r = bus_find(bus, addr);
-	unsigned int half = width / 2;
+	unsigned int low = width / 2;
 
 	if (r && bus_fits(r, addr, width))
 		return r->ops->read(r->dev, addr - r->start, width) & ones(width);
 	if (!r || width == 1)
 		return ones(width);
-	return bus_read(bus, addr, half) | bus_read(bus, addr + half, half) << (8 * half);
+	return bus_read(bus, addr, low) | bus_read(bus, addr + low, width - low) << (8 * low);
 }
 
 void bus_write(const struct bus *bus, u64 addr, unsigned int width, u64 data)
 {
 	const struct bus_range *r = bus_find(bus, addr);
-	unsigned int half = width / 2;
+	unsigned int low = width / 2;
 
 	if (r && bus_fits(r, addr, width)) {
 		r->ops->write(r->dev, addr - r->start, width, data & ones(width));
 	} else if (r && width > 1) {
-		bus_write(bus, addr, half, data);
-		bus_write(bus, addr + half, half, data >> (8 * half));
+		bus_write(bus, addr, low, data);
+		bus_write(bus, addr + low, width - low, data >> (8 * low));
 	}
 }

@@ -56,7 +56,7 @@ int bus_add(struct bus *bus, u64 start, u64 len, const struct bus_ops *ops, void
  * bus_read() - a read by the guest
  * @bus: the address space
  * @addr: address
- * @width: 1, 2, 4 or 8 bytes
+ * @width: 1 to 8 bytes; KVM splits what crosses a page anywhere
  *
  * Return: the value; ones where no device answers.
  */
@@ -66,7 +66,7 @@ u64 bus_read(const struct bus *bus, u64 addr, unsigned int width);
  * bus_write() - a write by the guest
  * @bus: the address space
  * @addr: address
- * @width: 1, 2, 4 or 8 bytes
+ * @width: 1 to 8 bytes
  * @data: value
  *
  * Dropped where no device answers.

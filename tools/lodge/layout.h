@@ -28,7 +28,11 @@
 /* Memory-mapped devices. */
 #define IOAPIC_ADDR		0xfec00000ULL
 #define IOAPIC_SIZE		0x1000ULL
-#define LAPIC_ADDR		0xfee00000ULL	/* in the module */
+#define LAPIC_ADDR		0xfee00000ULL	/* in the kernel */
+
+/* What KVM wants to itself on CPUs without unrestricted guest; three pages at the second. */
+#define KVM_IDENTITY_MAP_ADDR	0xfffbc000ULL
+#define KVM_TSS_ADDR		0xfffbd000ULL
 
 /* I/O ports. */
 #define RTC_PORT		0x70

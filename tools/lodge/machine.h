@@ -38,7 +38,7 @@ enum machine_end {
  * @append: --append
  * @mem: --mem, in bytes
  * @cpus: --cpus
- * @backend: the hypervisor
+ * @backend: --backend
  * @stats: --stats
  */
 struct config {

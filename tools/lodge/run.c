@@ -33,6 +33,7 @@ static const char help[] =
 	"  --append TEXT   kernel command line, instead of '" DEFAULT_APPEND "'\n"
 	"  --mem SIZE      memory, such as 512M (default) or 4G\n"
 	"  --cpus N        number of virtual CPUs (default 1)\n"
+	"  --backend NAME  hypervisor: lodge (default), or kvm to compare with\n"
 	"  --stats         at the end, say on standard error what the vCPUs did\n"
 	"  --help          show this\n"
 	"\n"
@@ -41,7 +42,7 @@ static const char help[] =
 	"Exit status: 0 the guest powered off, or Ctrl-A x; 1 it could not be set up;\n"
 	"2 wrong options; 3 triple fault; 4 the guest did what lodge cannot handle;\n"
 	"5 the CPU refused the guest's state; 6 the host could not provide memory;\n"
-	"7 the module failed; 128 + N ended by signal N.\n";
+	"7 the hypervisor failed; 128 + N ended by signal N.\n";
 
 /* --- options -------------------------------------------------------------------- */
 
@@ -83,6 +84,19 @@ static int parse_cpus(const char *text, unsigned int *cpus)
 	return 0;
 }
 
+static int parse_backend(const char *text, const struct backend **backend)
+{
+	static const struct backend *const backends[] = { &lodge_backend, &kvm_backend };
+
+	for (size_t i = 0; i < ARRAY_SIZE(backends); i++) {
+		if (!strcmp(text, backends[i]->name)) {
+			*backend = backends[i];
+			return 0;
+		}
+	}
+	return complain("--backend %s: unknown; there are 'lodge' and 'kvm'", text);
+}
+
 /* Take one option, given as @text; -1 after a complaint. */
 static int take_option(struct config *c, int option, const char *text)
 {
@@ -100,6 +114,8 @@ static int take_option(struct config *c, int option, const char *text)
 		return parse_size(optarg, &c->mem);
 	case 'c':
 		return parse_cpus(optarg, &c->cpus);
+	case 'b':
+		return parse_backend(optarg, &c->backend);
 	case 's':
 		c->stats = true;
 		return 0;
@@ -119,6 +135,7 @@ static int parse_options(struct config *c, int argc, char **argv)
 		{ "append", required_argument, NULL, 'a' },
 		{ "mem", required_argument, NULL, 'm' },
 		{ "cpus", required_argument, NULL, 'c' },
+		{ "backend", required_argument, NULL, 'b' },
 		{ "stats", no_argument, NULL, 's' },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },

@@ -21,6 +21,7 @@ struct machine;
  * @fd: its file
  * @run: the memory it shares with the hypervisor
  * @exit: why it left for the program last
+ * @translated: room for @exit, when @run has it in another form
  * @thread: runs it
  * @started: there is a thread
  * @error: errno of a call that failed while running
@@ -32,6 +33,7 @@ struct vcpu {
 	int fd;
 	void *run;
 	const struct lodge_exit *exit;
+	struct lodge_exit translated;
 	pthread_t thread;
 	bool started;
 	int error;

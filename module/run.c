@@ -364,11 +364,8 @@ static bool lodge_wants_bytes(const struct lodge_vcpu *vcpu)
 	       reason == LODGE_EXIT_MEM_FAULT;
 }
 
-/*
- * Apart, since its frame is large and lodge_run_kicked() is in a hurry. Return:
- * LODGE_NEXT_LOST, or what RUN returns.
- */
-static noinline long lodge_run_owned(struct lodge_vcpu *vcpu)
+/* Return: LODGE_NEXT_LOST, or what RUN returns. */
+static long lodge_run_owned(struct lodge_vcpu *vcpu)
 {
 	u64 wanted;
 	int ret;
@@ -387,6 +384,20 @@ static noinline long lodge_run_owned(struct lodge_vcpu *vcpu)
 	}
 	lodge_run_end(vcpu);
 	return ret == LODGE_NEXT_LEAVE ? 0 : ret;
+}
+
+/* Apart, since its frame is large and lodge_run_kicked() is in a hurry. */
+static noinline long lodge_run_locked(struct lodge_vcpu *vcpu)
+{
+	long ret = mutex_lock_killable(&vcpu->mutex);
+
+	if (ret)
+		return ret;
+	ret = lodge_run_owned(vcpu);
+	if (ret == LODGE_NEXT_LOST)
+		return -EINTR;
+	mutex_unlock(&vcpu->mutex);
+	return ret;
 }
 
 /*
@@ -442,18 +453,7 @@ long lodge_vcpu_run(struct lodge_vcpu *vcpu)
 	/* After a full barrier: PAUSE sees us running, or we see it pausing. */
 	if (READ_ONCE(vm->paused))
 		set_bit(LODGE_REQ_PAUSE, &vcpu->requests);
-	if (lodge_run_kicked(vcpu)) {
-		ret = -EINTR;
-	} else {
-		ret = mutex_lock_killable(&vcpu->mutex);
-		if (!ret) {
-			ret = lodge_run_owned(vcpu);
-			if (ret == LODGE_NEXT_LOST)
-				ret = -EINTR;
-			else
-				mutex_unlock(&vcpu->mutex);
-		}
-	}
+	ret = lodge_run_kicked(vcpu) ? -EINTR : lodge_run_locked(vcpu);
 	atomic_set_release(&vcpu->running, 0);
 	/* Pairs with the barrier of whoever starts to wait. */
 	smp_mb();

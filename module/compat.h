@@ -20,23 +20,21 @@
 #define LODGE_CPUHP_STATE	CPUHP_AP_KVM_STARTING	/* interrupts off */
 #endif
 
-/* System core operations: suspend and resume of the last CPU, shutdown. */
+/* System core operations: suspend and resume of the last CPU. */
 #ifdef HAVE_REGISTER_SYSCORE
 #define LODGE_SYSCORE_ARG	void *data
-#define LODGE_SYSCORE(name, suspend_fn, resume_fn, shutdown_fn)			\
+#define LODGE_SYSCORE(name, suspend_fn, resume_fn)				\
 	static const struct syscore_ops name##_ops = {				\
 		.suspend = (suspend_fn), .resume = (resume_fn),			\
-		.shutdown = (shutdown_fn),					\
 	};									\
 	static struct syscore name = { .ops = &name##_ops }
 #define lodge_syscore_register		register_syscore
 #define lodge_syscore_unregister	unregister_syscore
 #else
 #define LODGE_SYSCORE_ARG	void
-#define LODGE_SYSCORE(name, suspend_fn, resume_fn, shutdown_fn)			\
+#define LODGE_SYSCORE(name, suspend_fn, resume_fn)				\
 	static struct syscore_ops name = {					\
 		.suspend = (suspend_fn), .resume = (resume_fn),			\
-		.shutdown = (shutdown_fn),					\
 	}
 #define lodge_syscore_register		register_syscore_ops
 #define lodge_syscore_unregister	unregister_syscore_ops

@@ -52,12 +52,12 @@ static void lodge_fpu_out(struct lodge_vcpu *vcpu)
 	vcpu->fpu_in = false;
 }
 
-/* Host state back into the CPU. */
-static void lodge_run_end(struct lodge_vcpu *vcpu)
+/* Host state back into the CPU. Return: 0, or -EIO when the vCPU has got lost. */
+static int lodge_run_end(struct lodge_vcpu *vcpu)
 {
 	lodge_fpu_out(vcpu);
-	if (vcpu->loaded)	/* or lent, and VMX has gone meanwhile */
-		lodge_vcpu_put(vcpu);
+	/* Or lent, and VMX has gone meanwhile. */
+	return vcpu->loaded ? lodge_vcpu_put(vcpu) : 0;
 }
 
 /*
@@ -382,8 +382,7 @@ static long lodge_run_owned(struct lodge_vcpu *vcpu)
 		if (ret == LODGE_NEXT_LEAVE || ret == -EINTR)
 			lodge_give_outputs(vcpu, wanted, lodge_wants_bytes(vcpu));
 	}
-	lodge_run_end(vcpu);
-	return ret == LODGE_NEXT_LEAVE ? 0 : ret;
+	return lodge_run_end(vcpu) ?: (ret == LODGE_NEXT_LEAVE ? 0 : ret);
 }
 
 /* Apart, since its frame is large and lodge_run_kicked() is in a hurry. */
@@ -439,7 +438,8 @@ static bool lodge_run_kicked(struct lodge_vcpu *vcpu)
  * Return: 0 with the page's exit filled; -EINTR kicked or signalled, filled as
  * well unless the thread is being killed; -EBUSY another thread is in RUN; -EPERM
  * the caller's memory is not the VM's; -EINVAL bad inputs; -EFAULT a completed MOVS
- * has nowhere to put its data, and waits at it; -EIO no VMX on this CPU.
+ * has nowhere to put its data, and waits at it; -EIO no VMX on this CPU, or the
+ * vCPU is lost.
  */
 long lodge_vcpu_run(struct lodge_vcpu *vcpu)
 {

@@ -108,8 +108,7 @@ static int lodge_vcpu_set_model(struct lodge_vcpu *vcpu, const struct lodge_cpui
 		lodge_vcpu_init_reset(vcpu, false);
 		vmx_vcpu_apply_model(vcpu);
 	}
-	lodge_vcpu_put(vcpu);
-	return ret;
+	return lodge_vcpu_put(vcpu) ?: ret;
 }
 
 static int lodge_vcpu_init_parts(struct lodge_vcpu *vcpu)
@@ -251,6 +250,7 @@ static long lodge_vcpu_translate(void *object, void *arg)
 	struct lodge_vcpu *vcpu = object;
 	u32 flag, allowed = 0;
 	gpa_t gpa = 0;
+	int lost;
 	long ret;
 
 	if (req->flags & ~known)
@@ -268,8 +268,10 @@ static long lodge_vcpu_translate(void *object, void *arg)
 	for (flag = 1; !ret && flag <= known; flag <<= 1)
 		if (!lodge_walk(vcpu, req->gva, flag, &gpa, &fault))
 			allowed |= flag;
-	lodge_vcpu_put(vcpu);
+	lost = lodge_vcpu_put(vcpu);
 	mutex_unlock(&vcpu->mutex);
+	if (lost)
+		return lost;
 	if (ret)
 		return -ENOENT;
 	req->flags = allowed;

@@ -139,33 +139,27 @@ void lodge_vms_each(void (*fn)(struct lodge_vm *vm))
 }
 
 /**
- * lodge_vms_resumed() - the host slept, and its TSC may have started anew
+ * lodge_vms_resumed() - the host slept, and its TSC has started anew or gone on
  * @suspend_tsc: host TSC when it went to sleep
  *
- * Guests see their TSC and clock go on; the VMCSs, all cleared at suspend, take
- * the new offsets when they are next loaded.
+ * To guests no time has passed: their TSCs go on where they were, as their kvmclock
+ * and their timers do, which run by host clocks that stand still in sleep. The
+ * VMCSs, all cleared at suspend, take the new offsets when they are next loaded.
  *
  * Context: interrupts off, one CPU.
  */
 void lodge_vms_resumed(u64 suspend_tsc)
 {
-	u64 now = rdtsc();
-	u64 lost = now < suspend_tsc ? suspend_tsc - now : 0;
+	u64 back = suspend_tsc - rdtsc();	/* below zero when it went on */
 	struct lodge_vcpu *vcpu;
 	struct lodge_vm *vm;
 
 	/* Nobody can hold the lock: nothing else runs. */
 	list_for_each_entry(vm, &lodge_vms, all) {
 		lodge_vmclock_resync(vm);
-		vm->tsc_offset += lost;
-		lodge_for_each_vcpu(vm, vcpu) {
-			vcpu->vmx.tsc_offset += lost;
-			/* A TSC that went on meanwhile may have passed the deadline. */
-			if (!vcpu->lapic.tsc_deadline)
-				continue;
-			atomic_inc(&vcpu->lapic.timer_fired);
-			lodge_vcpu_request(vcpu, LODGE_REQ_TIMER);
-		}
+		vm->tsc_offset += back;
+		lodge_for_each_vcpu(vm, vcpu)
+			vcpu->vmx.tsc_offset += back;
 	}
 }
 

@@ -375,7 +375,7 @@ static void bulk_set(struct lodge_vcpu *vcpu, const struct lodge_vcpu_state *st,
  * @st: the caller's structure
  *
  * Context: may sleep.
- * Return: 0, -EINVAL, -EFAULT, -ENOMEM.
+ * Return: 0, -EINVAL, -EFAULT, -ENOMEM, -EIO.
  */
 int lodge_state_get(struct lodge_vcpu *vcpu, struct lodge_vcpu_state *st)
 {
@@ -391,7 +391,7 @@ int lodge_state_get(struct lodge_vcpu *vcpu, struct lodge_vcpu_state *st)
 	if (!ret) {
 		regs_get(vcpu, (struct lodge_regs *)&st->gprs, st->groups);
 		ret = bulk_get(vcpu, st, &b);
-		lodge_vcpu_put(vcpu);
+		ret = lodge_vcpu_put(vcpu) ?: ret;
 	}
 	mutex_unlock(&vcpu->mutex);
 	if (!ret)
@@ -424,7 +424,7 @@ static int state_set_owned(struct lodge_vcpu *vcpu, struct lodge_vcpu_state *st,
  * @st: the caller's structure
  *
  * Context: may sleep.
- * Return: 0, -EINVAL with @st->bad_groups set, -EFAULT, -ENOMEM; nothing is
+ * Return: 0, -EINVAL with @st->bad_groups set, -EFAULT, -ENOMEM, -EIO; nothing is
  * changed unless 0.
  */
 int lodge_state_set(struct lodge_vcpu *vcpu, struct lodge_vcpu_state *st)
@@ -440,7 +440,7 @@ int lodge_state_set(struct lodge_vcpu *vcpu, struct lodge_vcpu_state *st)
 	ret = lodge_vcpu_load(vcpu);
 	if (!ret) {
 		ret = state_set_owned(vcpu, st, &b);
-		lodge_vcpu_put(vcpu);
+		ret = lodge_vcpu_put(vcpu) ?: ret;
 	}
 	mutex_unlock(&vcpu->mutex);
 out:

@@ -160,6 +160,41 @@ static void vmx_cap_use(struct vmx_caps *caps, const struct vmx_cap *cap)
 	caps->features |= cap->feature;
 }
 
+static bool vmx_cap_used(const struct vmx_caps *caps, const struct vmx_cap *cap)
+{
+	return (cap->word == VMX_WORD_EPT_VPID ? caps->ept_vpid : caps->control[cap->word]) &
+	       cap->bit;
+}
+
+static bool vmx_cap_perf_there(const struct vmx_cap_msrs *msrs)
+{
+	return vmx_cap_there(msrs, &vmx_cap_perf[0]) && vmx_cap_there(msrs, &vmx_cap_perf[1]);
+}
+
+/* What is asked of every CPU, whatever else is used. Return: 0 or -EOPNOTSUPP. */
+static int vmx_caps_check(const struct vmx_cap_msrs *msrs, vmx_missing_fn missing, void *arg)
+{
+	const struct vmx_cap *cap;
+	int ret = 0;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(vmx_cap_must_be_there); i++) {
+		cap = &vmx_cap_must_be_there[i];
+		if (!vmx_cap_there(msrs, cap)) {
+			missing(cap->name, arg);
+			ret = -EOPNOTSUPP;
+		}
+	}
+	for (i = 0; i < ARRAY_SIZE(vmx_cap_must_be_off); i++) {
+		cap = &vmx_cap_must_be_off[i];
+		if (msrs->word[cap->word] & cap->bit) {
+			missing(cap->name, arg);
+			ret = -EOPNOTSUPP;
+		}
+	}
+	return ret;
+}
+
 /**
  * vmx_caps_negotiate() - decide what is used
  * @msrs: what the CPU offers
@@ -202,24 +237,73 @@ int vmx_caps_negotiate(const struct vmx_cap_msrs *msrs, u64 off, struct vmx_caps
 	/* No choice: where there is SGX, its instructions must not reach the CPU. */
 	caps->control[VMX_WORD_PROC2] |= (msrs->word[VMX_WORD_PROC2] >> 32) & PROC2_ENCLS;
 
-	for (i = 0; i < ARRAY_SIZE(vmx_cap_must_be_there); i++) {
-		cap = &vmx_cap_must_be_there[i];
-		if (!vmx_cap_there(msrs, cap)) {
-			missing(cap->name, arg);
-			ret = -EOPNOTSUPP;
-		}
-	}
-	for (i = 0; i < ARRAY_SIZE(vmx_cap_must_be_off); i++) {
-		cap = &vmx_cap_must_be_off[i];
-		if (msrs->word[cap->word] & cap->bit) {
-			missing(cap->name, arg);
-			ret = -EOPNOTSUPP;
-		}
-	}
-	caps->perf_ctrl = vmx_cap_there(msrs, &vmx_cap_perf[0]) &&
-			  vmx_cap_there(msrs, &vmx_cap_perf[1]);
+	if (vmx_caps_check(msrs, missing, arg))
+		ret = -EOPNOTSUPP;
+	caps->perf_ctrl = vmx_cap_perf_there(msrs);
 	if (msrs->cr4_fixed1 & X86_CR4_UMIP)
 		caps->features |= LODGE_FEATURE_UMIP;
+	return ret;
+}
+
+/* Control bits that a CPU insists on and that are not in use. */
+static bool vmx_caps_forces(const struct vmx_cap_msrs *msrs, const struct vmx_caps *caps)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(caps->control); i++)
+		if ((u32)msrs->word[i] & ~caps->control[i])
+			return true;
+	return false;
+}
+
+/**
+ * vmx_caps_fit() - can a CPU do what was negotiated with another?
+ * @msrs: what it offers; it may be more than is used
+ * @caps: what is used
+ * @missing: called for each thing that it lacks
+ * @arg: for @missing
+ *
+ * Return: 0 or -EOPNOTSUPP.
+ */
+int vmx_caps_fit(const struct vmx_cap_msrs *msrs, const struct vmx_caps *caps,
+		 vmx_missing_fn missing, void *arg)
+{
+	const u32 encls = msrs->word[VMX_WORD_PROC2] >> 32 & PROC2_ENCLS;
+	const struct {
+		bool differs;
+		const char *name;
+	} alike[] = {
+		{ (msrs->basic & GENMASK(30, 0)) != caps->revision,
+		  "VMCS like the other CPUs'" },
+		{ (msrs->misc & GENMASK(4, 0)) != caps->timer_shift,
+		  "VMX preemption timer as fast as the other CPUs'" },
+		{ msrs->cr0_fixed0 & ~caps->cr0_fixed0 || caps->cr0_fixed1 & ~msrs->cr0_fixed1,
+		  "CR0 like the other CPUs'" },
+		{ msrs->cr4_fixed0 & ~caps->cr4_fixed0 || caps->cr4_fixed1 & ~msrs->cr4_fixed1,
+		  "CR4 like the other CPUs'" },
+		{ caps->perf_ctrl && !vmx_cap_perf_there(msrs),
+		  "loading of IA32_PERF_GLOBAL_CTRL" },
+		{ vmx_caps_forces(msrs, caps), "such choice of VMX controls as the other CPUs" },
+		{ encls != (caps->control[VMX_WORD_PROC2] & PROC2_ENCLS),
+		  "SGX like the other CPUs'" },
+	};
+	int ret = vmx_caps_check(msrs, missing, arg);
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(vmx_cap_table); i++) {
+		const struct vmx_cap *cap = &vmx_cap_table[i];
+
+		if (vmx_cap_used(caps, cap) && !vmx_cap_there(msrs, cap)) {
+			missing(cap->name, arg);
+			ret = -EOPNOTSUPP;
+		}
+	}
+	for (i = 0; i < ARRAY_SIZE(alike); i++) {
+		if (alike[i].differs) {
+			missing(alike[i].name, arg);
+			ret = -EOPNOTSUPP;
+		}
+	}
 	return ret;
 }
 

@@ -67,6 +67,8 @@ typedef void (*vmx_missing_fn)(const char *name, void *arg);
 void vmx_caps_read(struct vmx_cap_msrs *msrs);
 int vmx_caps_negotiate(const struct vmx_cap_msrs *msrs, u64 off, struct vmx_caps *caps,
 		       vmx_missing_fn missing, void *arg);
+int vmx_caps_fit(const struct vmx_cap_msrs *msrs, const struct vmx_caps *caps,
+		 vmx_missing_fn missing, void *arg);
 int vmx_caps_parse_off(const char *list, u64 *off);
 
 #endif

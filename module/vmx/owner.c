@@ -8,6 +8,7 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/cpu.h>
+#include <linux/kobject.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/notifier.h>
@@ -27,16 +28,44 @@
 
 DEFINE_PER_CPU(struct vmx_cpu, vmx_cpu);
 
-static DEFINE_MUTEX(vmx_owner_lock);	/* protects vmx_vms and the callbacks */
+static DEFINE_MUTEX(vmx_owner_lock);	/* protects these two and the callbacks */
 static unsigned int vmx_vms;		/* VMs that need VMX */
+static bool vmx_kvm_coming;		/* kvm_intel was let in and is not yet in sysfs */
 
-/* Interrupts off. Return: 0, -EBUSY when somebody is in VMX operation, -EIO. */
+/* The host is on its way down, for good; read with interrupts off. */
+static bool vmx_host_leaves;
+
+static void vmx_cpu_lacks(const char *name, void *arg)
+{
+	pr_err_ratelimited("CPU %d has no %s, which lodge uses\n", smp_processor_id(), name);
+}
+
+/* The negotiation was with one CPU; what it found goes into every CPU's VMCSs. */
+static int vmx_cpu_fits(void)
+{
+	struct vmx_cap_msrs msrs;
+
+	vmx_caps_read(&msrs);
+	return vmx_caps_fit(&msrs, &vmx_caps, vmx_cpu_lacks, NULL);
+}
+
+/*
+ * Interrupts off. Return: 0, -EBUSY when somebody is in VMX operation, -EOPNOTSUPP
+ * when this CPU has less than the others, -EIO.
+ */
 static int vmx_cpu_on(struct vmx_cpu *c)
 {
+	int ret;
+
 	if (c->on)
 		return 0;
+	if (READ_ONCE(vmx_host_leaves))
+		return -EIO;
 	if (cr4_read_shadow() & X86_CR4_VMXE)
 		return -EBUSY;
+	ret = vmx_cpu_fits();
+	if (ret)
+		return ret;
 
 	intel_pt_handle_vmx(1);
 	cr4_set_bits(X86_CR4_VMXE);
@@ -130,17 +159,15 @@ static void vmx_resume(LODGE_SYSCORE_ARG)
 	lodge_vms_resumed(vmx_suspend_tsc);
 }
 
-/* INIT, which restarts a CPU, is blocked in VMX operation (SDM 3C 24.8). */
-static void vmx_shutdown(LODGE_SYSCORE_ARG)
-{
-	on_each_cpu(vmx_cpu_off_ipi, NULL, 1);
-}
+LODGE_SYSCORE(vmx_syscore, vmx_suspend, vmx_resume);
 
-LODGE_SYSCORE(vmx_syscore, vmx_suspend, vmx_resume, vmx_shutdown);
-
-/* kexec skips syscore_shutdown() on some kernels: this notifier serves both. */
+/*
+ * Reboot, kexec, halt: INIT, which restarts a CPU, is blocked in VMX operation
+ * (SDM 3C 24.8), and none may take it up again: programs still run.
+ */
 static int vmx_reboot(struct notifier_block *nb, unsigned long action, void *arg)
 {
+	WRITE_ONCE(vmx_host_leaves, true);
 	on_each_cpu(vmx_cpu_off_ipi, NULL, 1);
 	return NOTIFY_DONE;
 }
@@ -167,12 +194,31 @@ static void vmx_emergency(void)
 
 /* --------------------------------------------------------------- the others */
 
-/* KVM may not come while lodge is in VMX operation. */
+/* Where /sys/module has its folders. */
+#ifdef MODULE
+#define vmx_module_kset	(THIS_MODULE->mkobj.kobj.kset)
+#else
+#define vmx_module_kset	module_kset
+#endif
+
+/*
+ * KVM may not come while lodge is in VMX operation. On some kernels it takes what
+ * there is one of only with its first VM, and then does not stand a refusal.
+ */
 static int vmx_module_event(struct notifier_block *nb, unsigned long action, void *data)
 {
 	const struct module *mod = data;
+	bool refuse = false;
 
-	if (action != MODULE_STATE_COMING || strcmp(mod->name, "kvm_intel"))
+	if (strcmp(mod->name, "kvm_intel"))
+		return NOTIFY_DONE;
+	mutex_lock(&vmx_owner_lock);
+	if (action == MODULE_STATE_COMING)
+		refuse = vmx_vms;
+	/* Later states come when sysfs shows it, or nobody will. */
+	vmx_kvm_coming = action == MODULE_STATE_COMING && !refuse;
+	mutex_unlock(&vmx_owner_lock);
+	if (!refuse)
 		return NOTIFY_DONE;
 	pr_info("kvm_intel refused: a lodge VM owns VMX\n");
 	return notifier_from_errno(-EBUSY);
@@ -180,20 +226,19 @@ static int vmx_module_event(struct notifier_block *nb, unsigned long action, voi
 
 static struct notifier_block vmx_module_notifier = { .notifier_call = vmx_module_event };
 
-/* For the name only: kvm.ko may be there without using VMX. */
-static bool vmx_kvm_loaded(void)
+/*
+ * Is kvm_intel there, built in or loaded, whether it uses VMX now or not? kvm alone
+ * does not count: a kvm_intel that was refused leaves it behind.
+ */
+static bool vmx_kvm_there(void)
 {
-	if (!__symbol_get("kvm_rebooting"))
-		return false;
-	__symbol_put("kvm_rebooting");
-	return true;
+	struct kobject *found = kset_find_obj(vmx_module_kset, "kvm_intel");
+
+	kobject_put(found);
+	return found || vmx_kvm_coming;
 }
 
-/*
- * The hotplug slot is the token of ownership. KVM takes it together with VMX, or
- * earlier: 6.1 when kvm_intel loads, along with the callback for emergencies, of
- * which there is only one, too.
- */
+/* The hotplug slot that hypervisors share: whoever has it may use VMX. */
 static int vmx_slot_take(void)
 {
 	int ret = cpuhp_setup_state_nocalls_cpuslocked(LODGE_CPUHP_STATE, "lodge:vmx",
@@ -207,24 +252,12 @@ static void vmx_slot_give(void)
 	cpuhp_remove_state_nocalls_cpuslocked(LODGE_CPUHP_STATE);
 }
 
-/* Without taking anything for good. */
-static bool vmx_is_free(void)
-{
-	bool free = false;
-
-	cpus_read_lock();
-	if (!(cr4_read_shadow() & X86_CR4_VMXE) && !vmx_slot_take()) {
-		vmx_slot_give();
-		free = true;
-	}
-	cpus_read_unlock();
-	return free;
-}
-
 /**
  * vmx_owner_status() - could a VM be created now?
  * @name: filled with who owns VMX when the answer is -EBUSY, else empty
  * @len: its size
+ *
+ * Only looks: neither KVM nor another caller is in anybody's way meanwhile.
  *
  * Context: may sleep.
  * Return: 0, -EBUSY, or -EINTR when the caller is being killed.
@@ -235,8 +268,12 @@ int vmx_owner_status(char *name, size_t len)
 
 	if (mutex_lock_killable(&vmx_owner_lock))
 		return -EINTR;
-	if (!vmx_vms && !vmx_is_free())
-		owner = vmx_kvm_loaded() ? "kvm" : "unknown";
+	if (!vmx_vms) {
+		if (vmx_kvm_there())
+			owner = "kvm";
+		else if (cr4_read_shadow() & X86_CR4_VMXE)
+			owner = "unknown";
+	}
 	mutex_unlock(&vmx_owner_lock);
 	strscpy(name, owner ?: "", len);
 	return owner ? -EBUSY : 0;
@@ -247,23 +284,23 @@ static void vmx_watch_start(void)
 	preempt_notifier_inc();
 	cpu_emergency_register_virt_callback(vmx_emergency);
 	lodge_syscore_register(&vmx_syscore);
-	register_reboot_notifier(&vmx_reboot_notifier);
 }
 
 static void vmx_watch_stop(void)
 {
-	unregister_reboot_notifier(&vmx_reboot_notifier);
 	lodge_syscore_unregister(&vmx_syscore);
 	cpu_emergency_unregister_virt_callback(vmx_emergency);
 	preempt_notifier_dec();
 }
 
 /* Hotplug slot and VMXON on every CPU there is; none left half way. */
-static int vmx_take_cpus(void)
+static int vmx_take(void)
 {
 	atomic_t error = ATOMIC_INIT(0);
 	int ret;
 
+	if (vmx_kvm_there())
+		return -EBUSY;
 	cpus_read_lock();
 	ret = vmx_slot_take();
 	if (ret)
@@ -282,7 +319,7 @@ out:
 	return ret;
 }
 
-static void vmx_give_cpus(void)
+static void vmx_give(void)
 {
 	cpus_read_lock();
 	on_each_cpu(vmx_cpu_off_ipi, NULL, 1);
@@ -291,32 +328,13 @@ static void vmx_give_cpus(void)
 	cpus_read_unlock();
 }
 
-static int vmx_take(void)
-{
-	int ret;
-
-	/* The notifier first: KVM is either seen by us, or sees it. */
-	ret = register_module_notifier(&vmx_module_notifier);
-	if (ret)
-		return ret;
-	ret = vmx_take_cpus();
-	if (ret)
-		unregister_module_notifier(&vmx_module_notifier);
-	return ret;
-}
-
-static void vmx_give(void)
-{
-	vmx_give_cpus();
-	unregister_module_notifier(&vmx_module_notifier);
-}
-
 /**
  * vmx_own() - a VM needs VMX
  *
  * Context: may sleep.
- * Return: 0, -EBUSY when another hypervisor has VMX, -EIO when a CPU refuses,
- * -EINTR when the caller is being killed.
+ * Return: 0; -EBUSY when another hypervisor has VMX; -EOPNOTSUPP when a CPU lacks
+ * what the others have (the log names it); -EIO when a CPU refuses; -EINTR when the
+ * caller is being killed.
  */
 int vmx_own(void)
 {
@@ -345,8 +363,17 @@ void vmx_disown(void)
 	mutex_unlock(&vmx_owner_lock);
 }
 
+static void vmx_free_pages(void)
+{
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		free_page((unsigned long)per_cpu_ptr(&vmx_cpu, cpu)->vmxon);
+}
+
 /**
- * vmx_owner_init() - a VMXON page for each CPU there may ever be
+ * vmx_owner_init() - a VMXON page for each CPU there may ever be, and ears for the
+ * events that concern ownership whether there is a VM or not
  *
  * Preallocated, so that a CPU that comes online needs no memory.
  *
@@ -354,7 +381,7 @@ void vmx_disown(void)
  */
 int vmx_owner_init(void)
 {
-	int cpu;
+	int cpu, ret;
 
 	for_each_possible_cpu(cpu) {
 		struct vmx_cpu *c = per_cpu_ptr(&vmx_cpu, cpu);
@@ -362,20 +389,31 @@ int vmx_owner_init(void)
 
 		INIT_LIST_HEAD(&c->active);
 		if (!page) {
-			vmx_owner_exit();
-			return -ENOMEM;
+			ret = -ENOMEM;
+			goto err_pages;
 		}
 		*page = vmx_caps.revision;	/* SDM 3C 25.11.5 */
 		c->vmxon = page;
 	}
+	ret = register_module_notifier(&vmx_module_notifier);
+	if (ret)
+		goto err_pages;
+	ret = register_reboot_notifier(&vmx_reboot_notifier);
+	if (ret)
+		goto err_module;
 	return 0;
+
+err_module:
+	unregister_module_notifier(&vmx_module_notifier);
+err_pages:
+	vmx_free_pages();
+	return ret;
 }
 
 /** vmx_owner_exit() - undo vmx_owner_init(); no VM is left */
 void vmx_owner_exit(void)
 {
-	int cpu;
-
-	for_each_possible_cpu(cpu)
-		free_page((unsigned long)per_cpu_ptr(&vmx_cpu, cpu)->vmxon);
+	unregister_reboot_notifier(&vmx_reboot_notifier);
+	unregister_module_notifier(&vmx_module_notifier);
+	vmx_free_pages();
 }

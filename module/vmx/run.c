@@ -380,7 +380,7 @@ static int vmx_handle_slow(struct lodge_vcpu *vcpu)
 /* All that must be true before interrupts-off code touches the guest. */
 static int vmx_prepare(struct lodge_vcpu *vcpu)
 {
-	if (unlikely(!this_cpu_read(vmx_cpu.on)))
+	if (unlikely(!this_cpu_read(vmx_cpu.on) || vcpu->vmx.lost))
 		return -EIO;	/* reboot, or a CPU that refused VMXON */
 	if (vmx_wanted(vcpu))
 		return -EAGAIN;
@@ -399,7 +399,7 @@ static int vmx_prepare(struct lodge_vcpu *vcpu)
  *
  * Context: may sleep (in slow handlers).
  * Return: LODGE_NEXT_ENTER, LODGE_NEXT_LEAVE, -EIO when this CPU is not in VMX
- * operation.
+ * operation, or the vCPU is lost.
  */
 int vmx_vcpu_enter(struct lodge_vcpu *vcpu)
 {

@@ -101,8 +101,10 @@ static noinline void vmx_vmcs_load(struct lodge_vcpu *vcpu, int cpu)
 		vmx_vmcs_clear(v);
 
 	local_irq_save(flags);
-	if (!c->on)
-		goto out;	/* vmx_vcpu_enter() refuses to run here */
+	if (unlikely(!c->on)) {
+		v->lost = true;
+		goto out;
+	}
 	if (moved) {
 		list_add(&v->link, &c->active);
 		v->vmcs_cpu = cpu;
@@ -185,12 +187,12 @@ void vmx_vcpu_unload(struct lodge_vcpu *vcpu)
  * @vcpu: the vCPU; the caller holds its mutex
  *
  * Context: may sleep. Ends with lodge_vcpu_put().
- * Return: 0, or -EIO when this CPU is not in VMX operation.
+ * Return: 0, or -EIO when this CPU is not in VMX operation, or when the vCPU is lost.
  */
 int lodge_vcpu_load(struct lodge_vcpu *vcpu)
 {
 	preempt_disable();
-	if (!this_cpu_read(vmx_cpu.on)) {
+	if (!this_cpu_read(vmx_cpu.on) || vcpu->vmx.lost) {
 		preempt_enable();
 		return -EIO;
 	}
@@ -204,14 +206,17 @@ int lodge_vcpu_load(struct lodge_vcpu *vcpu)
 /**
  * lodge_vcpu_put() - end what lodge_vcpu_load() started
  * @vcpu: the vCPU
+ *
+ * Return: 0, or -EIO when it has got lost: what was read or written does not count.
  */
-void lodge_vcpu_put(struct lodge_vcpu *vcpu)
+int lodge_vcpu_put(struct lodge_vcpu *vcpu)
 {
 	preempt_disable();
 	vmx_vcpu_unload(vcpu);
 	preempt_notifier_unregister(&vcpu->pn);
 	vcpu->loaded = false;
 	preempt_enable();
+	return vcpu->vmx.lost ? -EIO : 0;
 }
 
 /* ---------------------------------------------------------- creation, reset */
@@ -320,8 +325,7 @@ int vmx_vcpu_create(struct lodge_vcpu *vcpu)
 		return ret;
 	vmx_vmcs_fill_controls(vcpu);
 	vmx_host_fill_vmcs();
-	lodge_vcpu_put(vcpu);
-	return 0;
+	return lodge_vcpu_put(vcpu);
 }
 
 /**

@@ -5,7 +5,8 @@
  * "Loaded" below: the calling thread holds vcpu->mutex and is between
  * lodge_vcpu_load() and lodge_vcpu_put(); its preempt notifier keeps the VMCS
  * current on whatever CPU it runs, so VMCS fields may be read and written with
- * preemption on.
+ * preemption on. Should it come to a CPU that has no VMX to give, lodge_vcpu_put()
+ * tells that what was read and written does not count.
  */
 #ifndef LODGE_VMX_H
 #define LODGE_VMX_H
@@ -53,7 +54,7 @@ static __always_inline void vmcs_write(unsigned long field, u64 value)
 int vmx_module_init(void);
 void vmx_module_exit(void);
 
-int vmx_own(void);			/* a VM more; EBUSY, EIO */
+int vmx_own(void);			/* a VM more; EBUSY, EOPNOTSUPP, EIO */
 void vmx_disown(void);			/* a VM less */
 int vmx_owner_status(char *name, size_t len);	/* what vmx_own() would say, and why */
 u64 vmx_features(void);
@@ -72,7 +73,7 @@ u64 vmx_kernel_gs_base_read(struct lodge_vcpu *vcpu);
 void vmx_kernel_gs_base_write(struct lodge_vcpu *vcpu, u64 value);
 
 int lodge_vcpu_load(struct lodge_vcpu *vcpu);
-void lodge_vcpu_put(struct lodge_vcpu *vcpu);
+int lodge_vcpu_put(struct lodge_vcpu *vcpu);
 
 /* Registers that live in the VMCS; loaded. More of them: regs.h. */
 void lodge_rip_write(struct lodge_vcpu *vcpu, u64 value);

@@ -99,6 +99,8 @@ struct vmx_perf {
  * @vmcs_cpu: the CPU on whose list the VMCS is, or -1 when it is clear;
  *	written with that CPU's interrupts off
  * @link: on that CPU's list
+ * @lost: its thread has been on a CPU without VMX while it was loaded: what it read
+ *	and wrote there went nowhere, so it can never run again
  * @vpid: virtual-processor id
  * @flush_vpid: translations tagged with @vpid may be stale on this CPU
  * @host_cr3: HOST_CR3 as the VMCS has it
@@ -130,6 +132,7 @@ struct vmx_vcpu {
 	unsigned long *msr_bitmap;
 	int vmcs_cpu;
 	struct list_head link;
+	bool lost;
 	u16 vpid;
 	bool flush_vpid;
 	u64 host_cr3;

@@ -8,5 +8,5 @@
 for results in /sys/kernel/debug/kunit/*/results; do
 	[ -e "$results" ] && cat "$results"
 done
-[ ! -e /sys/kernel/debug/kmemleak ] || /guest/leaks.sh end
+[ ! -e /guest/leaks.sh ] || /guest/leaks.sh end
 exit 0

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# timeout: 2400
+# timeout: 3600
 # needs: debug tools selftests
 #
 # On the debug kernel: each allocation of each call fails once; 500 processes are

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# timeout: 3000
+# timeout: 3600
 # needs: debug tools selftests
 #
 # On the debug kernel: 200,000 calls chosen by coverage, and 20,000 guests of random

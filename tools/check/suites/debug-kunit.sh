@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# timeout: 1200
+# timeout: 2400
 # needs: debug
 #
 # The KUnit suites on the debug kernel.

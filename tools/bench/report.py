@@ -111,12 +111,12 @@ class Figures:
         return cycles + COSTS["other"][0] * ticks
 
     def count_rows(self):
-        whats = ("exits", "vmread", "vmwrite", "read_msr", "write_msr", "l1d_flush")
+        names = ("exits", "vmread", "vmwrite", "read_msr", "write_msr", "l1d_flush")
         yield (["lodge", "exits", "VMREAD", "VMWRITE", "RDMSR", "WRMSR", "L1D flush",
                 "serializing", "cycles"] + ["KVM: exits", "RDMSR", "WRMSR", "L1D flush"])
         for case in self.counted:
-            lodge = [self.count(case, "lodge", w) for w in whats]
-            kvm = [self.count(case, "kvm", w) for w in whats if not w.startswith("vm")]
+            lodge = [self.count(case, "lodge", w) for w in names]
+            kvm = [self.count(case, "kvm", w) for w in names if not w.startswith("vm")]
             serial = [self.count(case, "lodge", w) for w in SERIALIZING]
             lodge.append(None if None in serial else sum(serial))
             cycles = self.cycles(case)

@@ -248,10 +248,10 @@ static void vmx_write_event(struct lodge_vcpu *vcpu, u32 info, u32 code, u32 len
  */
 void vmx_take_back_event(struct lodge_vcpu *vcpu)
 {
-	/* An exit clears the valid bit: still set, the event belonged to this entry. */
-	if (!(vmx_vmread(VMCS_ENTRY_INTR_INFO) & VMX_INTR_VALID))
+	if (!(vcpu->vmx.injected.info & VMX_INTR_VALID))
 		return;
 	vcpu->event = vcpu->vmx.injected;
+	vcpu->vmx.injected.info = 0;
 	vmcs_write(VMCS_ENTRY_INTR_INFO, 0);
 }
 

@@ -240,6 +240,7 @@ static __always_inline bool vmx_handle_fast(struct lodge_vcpu *vcpu)
 	if (unlikely(v->exit_reason & VMX_EXIT_ENTRY_FAILED))
 		return false;	/* and VMLAUNCH has not launched */
 	vcpu->entry.flags |= BIT(VMX_ENTRY_RESUME_BIT);
+	v->injected.info = 0;
 
 	h = &vmx_exit_handlers[basic];
 	if (!h->fast) {

@@ -120,7 +120,7 @@ struct vmx_perf {
  * @recheck: an event may wait for delivery: look before the next entry. Set by
  *	whatever lets an event arrive or be taken
  * @flush_l1d: the host has touched more than this vCPU since the last entry
- * @injected: what the last look put into the VMCS, in case the entry is refused
+ * @injected: what the last look put into the VMCS, until the CPU has entered with it
  * @cached: VMX_CACHED_*
  * @rip: cached
  * @rflags: cached

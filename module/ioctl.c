@@ -3,6 +3,7 @@
  * The way of every ioctl: find its row, copy its structure by size, call, copy
  * back. The rules of the ABI about sizes and tails are kept here and only here.
  */
+#include <linux/minmax.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
@@ -30,17 +31,18 @@ static long lodge_call_copy(void *object, const struct lodge_call *call, void *b
 
 	if (get_user(size, (u32 __user *)uarg))
 		return -EFAULT;
-	if (size < call->size)
-		return -EINVAL;	/* shorter than the first published form */
+	if (size < call->min)
+		return -EINVAL;
 	if (size > PAGE_SIZE)
 		return -E2BIG;
 	err = copy_struct_from_user(buf, call->size, uarg, size);
 	if (err)
 		return err;
+	*(u32 *)buf = size;	/* what the rest went by: it may read otherwise by now */
 	ret = call->run(object, buf);
 	if (call->out == LODGE_OUT_NEVER || (call->out == LODGE_OUT_ERRORS && ret >= 0))
 		return ret;
-	if (copy_to_user(uarg, buf, call->size))
+	if (copy_to_user(uarg, buf, min(size, call->size)))
 		return -EFAULT;
 	return ret;
 }

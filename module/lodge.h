@@ -20,6 +20,7 @@
 #include <linux/preempt.h>
 #include <linux/rcuwait.h>
 #include <linux/refcount.h>
+#include <linux/stddef.h>
 #include <linux/wait.h>
 #include <linux/lodge.h>
 
@@ -259,15 +260,30 @@ enum lodge_out {
  * struct lodge_call - one ioctl
  * @cmd: its number
  * @size: of the structure as the module knows it; 0 when it takes none
- * @out: when the structure is copied back
- * @run: does it. @arg is the structure in kernel memory, its tail checked
+ * @min: of the structure as it was first published: what a caller has at least
+ * @out: when the structure is copied back, as far as the caller's goes
+ * @run: does it. @arg is the structure in kernel memory, its tail checked; it reads
+ *	as zero where the caller's has ended
  */
 struct lodge_call {
 	unsigned int cmd;
 	u32 size;
+	u32 min;
 	enum lodge_out out;
 	long (*run)(void *object, void *arg);
 };
+
+/*
+ * A row for a call with a structure. @_last is the last member of its first published
+ * form: it stays when the structure grows.
+ */
+#define LODGE_CALL(_cmd, _type, _last, _out, _run) {			\
+	.cmd = (_cmd), .size = sizeof(struct _type),			\
+	.min = offsetofend(struct _type, _last), .out = (_out), .run = (_run), \
+}
+
+/* A row for a call without. */
+#define LODGE_CALL_PLAIN(_cmd, _run)	{ .cmd = (_cmd), .run = (_run) }
 
 /* ioctl.c */
 long lodge_call(void *object, const struct lodge_call *table, u32 nr, unsigned int cmd,

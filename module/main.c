@@ -82,12 +82,12 @@ static long lodge_create_vm(void *object, void *arg)
 }
 
 static const struct lodge_call lodge_device_calls[] = {
-	{ LODGE_GET_INFO, sizeof(struct lodge_info), LODGE_OUT_ALWAYS, lodge_get_info },
-	{ LODGE_GET_SUPPORTED_CPUID, sizeof(struct lodge_cpuid), LODGE_OUT_ALWAYS,
-	  lodge_get_supported_cpuid },
-	{ LODGE_GET_SUPPORTED_MSRS, sizeof(struct lodge_msr_list), LODGE_OUT_ALWAYS,
-	  lodge_get_supported_msrs },
-	{ LODGE_CREATE_VM, sizeof(struct lodge_create_vm), LODGE_OUT_NEVER, lodge_create_vm },
+	LODGE_CALL(LODGE_GET_INFO, lodge_info, owner, LODGE_OUT_ALWAYS, lodge_get_info),
+	LODGE_CALL(LODGE_GET_SUPPORTED_CPUID, lodge_cpuid, bad, LODGE_OUT_ALWAYS,
+		   lodge_get_supported_cpuid),
+	LODGE_CALL(LODGE_GET_SUPPORTED_MSRS, lodge_msr_list, reserved, LODGE_OUT_ALWAYS,
+		   lodge_get_supported_msrs),
+	LODGE_CALL(LODGE_CREATE_VM, lodge_create_vm, flags, LODGE_OUT_NEVER, lodge_create_vm),
 };
 
 static long lodge_device_ioctl(struct file *file, unsigned int cmd, unsigned long arg)

@@ -282,28 +282,28 @@ static long lodge_vcpu_get_stats(void *object, void *arg)
 {
 	struct lodge_vcpu_stats *stats = arg;
 	struct lodge_vcpu *vcpu = object;
+	u32 size = stats->size;
 
 	if (stats->flags)
 		return -EINVAL;
 	/* Counters only: a value that is one behind does not matter. */
 	memcpy(stats, &vcpu->stats, sizeof(*stats));
-	stats->size = sizeof(*stats);
+	stats->size = size;
 	return 0;
 }
 
 static const struct lodge_call lodge_vcpu_calls[] = {
-	{ LODGE_VCPU_KICK, 0, LODGE_OUT_NEVER, lodge_vcpu_kick },
-	{ LODGE_VCPU_GET_STATE, sizeof(struct lodge_vcpu_state), LODGE_OUT_ALWAYS,
-	  lodge_vcpu_get_state },
-	{ LODGE_VCPU_SET_STATE, sizeof(struct lodge_vcpu_state), LODGE_OUT_ERRORS,
-	  lodge_vcpu_set_state },
-	{ LODGE_VCPU_SET_CPUID, sizeof(struct lodge_cpuid), LODGE_OUT_ERRORS,
-	  lodge_vcpu_set_cpuid },
-	{ LODGE_VCPU_INJECT, sizeof(struct lodge_inject), LODGE_OUT_NEVER, lodge_vcpu_inject },
-	{ LODGE_VCPU_TRANSLATE, sizeof(struct lodge_translate), LODGE_OUT_ALWAYS,
-	  lodge_vcpu_translate },
-	{ LODGE_VCPU_GET_STATS, sizeof(struct lodge_vcpu_stats), LODGE_OUT_ALWAYS,
-	  lodge_vcpu_get_stats },
+	LODGE_CALL_PLAIN(LODGE_VCPU_KICK, lodge_vcpu_kick),
+	LODGE_CALL(LODGE_VCPU_GET_STATE, lodge_vcpu_state, bad_groups, LODGE_OUT_ALWAYS,
+		   lodge_vcpu_get_state),
+	LODGE_CALL(LODGE_VCPU_SET_STATE, lodge_vcpu_state, bad_groups, LODGE_OUT_ERRORS,
+		   lodge_vcpu_set_state),
+	LODGE_CALL(LODGE_VCPU_SET_CPUID, lodge_cpuid, bad, LODGE_OUT_ERRORS, lodge_vcpu_set_cpuid),
+	LODGE_CALL(LODGE_VCPU_INJECT, lodge_inject, address, LODGE_OUT_NEVER, lodge_vcpu_inject),
+	LODGE_CALL(LODGE_VCPU_TRANSLATE, lodge_translate, gpa, LODGE_OUT_ALWAYS,
+		   lodge_vcpu_translate),
+	LODGE_CALL(LODGE_VCPU_GET_STATS, lodge_vcpu_stats, hw, LODGE_OUT_ALWAYS,
+		   lodge_vcpu_get_stats),
 };
 
 static long lodge_vcpu_ioctl(struct file *file, unsigned int cmd, unsigned long arg)

@@ -288,18 +288,17 @@ static long lodge_vm_msi(void *object, void *arg)
 }
 
 static const struct lodge_call lodge_vm_calls[] = {
-	{ LODGE_VM_MSI, sizeof(struct lodge_msi), LODGE_OUT_NEVER, lodge_vm_msi },
-	{ LODGE_VM_CREATE_VCPU, sizeof(struct lodge_create_vcpu), LODGE_OUT_NEVER,
-	  lodge_vm_create_vcpu },
-	{ LODGE_VM_MEM_UPDATE, sizeof(struct lodge_mem_update), LODGE_OUT_ERRORS,
-	  lodge_vm_mem_update },
-	{ LODGE_VM_MEM_QUERY, sizeof(struct lodge_mem_query), LODGE_OUT_ALWAYS,
-	  lodge_vm_mem_query },
-	{ LODGE_VM_PAUSE, 0, LODGE_OUT_NEVER, lodge_vm_pause },
-	{ LODGE_VM_RESUME, 0, LODGE_OUT_NEVER, lodge_vm_resume },
-	{ LODGE_VM_CLOCK_GET, sizeof(struct lodge_clock), LODGE_OUT_ALWAYS,
-	  lodge_vm_clock_get },
-	{ LODGE_VM_CLOCK_SET, sizeof(struct lodge_clock), LODGE_OUT_NEVER, lodge_vm_clock_set },
+	LODGE_CALL(LODGE_VM_MSI, lodge_msi, reserved, LODGE_OUT_NEVER, lodge_vm_msi),
+	LODGE_CALL(LODGE_VM_CREATE_VCPU, lodge_create_vcpu, reserved, LODGE_OUT_NEVER,
+		   lodge_vm_create_vcpu),
+	LODGE_CALL(LODGE_VM_MEM_UPDATE, lodge_mem_update, bad, LODGE_OUT_ERRORS,
+		   lodge_vm_mem_update),
+	LODGE_CALL(LODGE_VM_MEM_QUERY, lodge_mem_query, reserved, LODGE_OUT_ALWAYS,
+		   lodge_vm_mem_query),
+	LODGE_CALL_PLAIN(LODGE_VM_PAUSE, lodge_vm_pause),
+	LODGE_CALL_PLAIN(LODGE_VM_RESUME, lodge_vm_resume),
+	LODGE_CALL(LODGE_VM_CLOCK_GET, lodge_clock, host_tsc, LODGE_OUT_ALWAYS, lodge_vm_clock_get),
+	LODGE_CALL(LODGE_VM_CLOCK_SET, lodge_clock, host_tsc, LODGE_OUT_NEVER, lodge_vm_clock_set),
 };
 
 static long lodge_vm_ioctl(struct file *file, unsigned int cmd, unsigned long arg)

@@ -122,35 +122,37 @@ static void fill_inject(void *arg)
 	i->kind = LODGE_INJECT_NMI;
 }
 
-#define CALL(kind, name, type, fill)	\
-	{ #name, kind, LODGE_##name, sizeof(struct type), NO_RESERVED, fill }
-#define CALL_R(kind, name, type, fill)	\
-	{ #name, kind, LODGE_##name, sizeof(struct type), offsetof(struct type, reserved), fill }
+#define CALL(kind, name, type, first, fill)	\
+	{ #name, kind, LODGE_##name, sizeof(struct type), first, NO_RESERVED, fill }
+#define CALL_R(kind, name, type, first, fill)	\
+	{ #name, kind, LODGE_##name, sizeof(struct type), first, offsetof(struct type, reserved), \
+	  fill }
 
 static const struct call {
 	const char *name;
 	enum kind kind;
 	unsigned long cmd;
-	u32 size;
+	u32 size;			/* of the structure */
+	u32 first;			/* of its first published form: for ever */
 	u32 reserved;
 	void (*fill)(void *arg);	/* a good argument */
 } calls[] = {
-	CALL_R(DEVICE, GET_INFO, lodge_info, fill_nothing),
-	CALL(DEVICE, GET_SUPPORTED_CPUID, lodge_cpuid, fill_cpuid),
-	CALL_R(DEVICE, GET_SUPPORTED_MSRS, lodge_msr_list, fill_msrs),
-	CALL(DEVICE, CREATE_VM, lodge_create_vm, fill_nothing),
-	CALL_R(VM, VM_CREATE_VCPU, lodge_create_vcpu, fill_vcpu),
-	CALL(VM, VM_MEM_UPDATE, lodge_mem_update, fill_update),
-	CALL_R(VM, VM_MEM_QUERY, lodge_mem_query, fill_query),
-	CALL(VM, VM_CLOCK_GET, lodge_clock, fill_nothing),
-	CALL(VM, VM_CLOCK_SET, lodge_clock, fill_nothing),
-	CALL_R(VM, VM_MSI, lodge_msi, fill_msi),
-	CALL_R(VCPU, VCPU_GET_STATE, lodge_vcpu_state, fill_nothing),
-	CALL_R(VCPU, VCPU_SET_STATE, lodge_vcpu_state, fill_nothing),
-	CALL(VCPU, VCPU_SET_CPUID, lodge_cpuid, fill_set_cpuid),
-	CALL(VCPU, VCPU_INJECT, lodge_inject, fill_inject),
-	CALL(VCPU, VCPU_TRANSLATE, lodge_translate, fill_nothing),
-	CALL(VCPU, VCPU_GET_STATS, lodge_vcpu_stats, fill_nothing),
+	CALL_R(DEVICE, GET_INFO, lodge_info, 88, fill_nothing),
+	CALL(DEVICE, GET_SUPPORTED_CPUID, lodge_cpuid, 24, fill_cpuid),
+	CALL_R(DEVICE, GET_SUPPORTED_MSRS, lodge_msr_list, 24, fill_msrs),
+	CALL(DEVICE, CREATE_VM, lodge_create_vm, 8, fill_nothing),
+	CALL_R(VM, VM_CREATE_VCPU, lodge_create_vcpu, 16, fill_vcpu),
+	CALL(VM, VM_MEM_UPDATE, lodge_mem_update, 24, fill_update),
+	CALL_R(VM, VM_MEM_QUERY, lodge_mem_query, 24, fill_query),
+	CALL(VM, VM_CLOCK_GET, lodge_clock, 32, fill_nothing),
+	CALL(VM, VM_CLOCK_SET, lodge_clock, 32, fill_nothing),
+	CALL_R(VM, VM_MSI, lodge_msi, 24, fill_msi),
+	CALL_R(VCPU, VCPU_GET_STATE, lodge_vcpu_state, 592, fill_nothing),
+	CALL_R(VCPU, VCPU_SET_STATE, lodge_vcpu_state, 592, fill_nothing),
+	CALL(VCPU, VCPU_SET_CPUID, lodge_cpuid, 24, fill_set_cpuid),
+	CALL(VCPU, VCPU_INJECT, lodge_inject, 32, fill_inject),
+	CALL(VCPU, VCPU_TRANSLATE, lodge_translate, 24, fill_nothing),
+	CALL(VCPU, VCPU_GET_STATS, lodge_vcpu_stats, 824, fill_nothing),
 };
 
 #define CALLS_END	(calls + ARRAY_SIZE(calls))
@@ -182,20 +184,56 @@ static int do_call(const struct call *c, const int *fd, union argument *arg)
 
 /* ------------------------------------------------------------ what holds for all */
 
-TEST_F(abi, good)
+/* Behind the caller's structure: not to be read, not to be written. */
+#define BEHIND		0x5a
+
+static bool all_bytes(const u8 *p, size_t len, u8 byte)
 {
-	const struct call *c;
+	while (len && *p == byte) {
+		p++;
+		len--;
+	}
+	return !len;
+}
+
+/* A call by one whose structure has @size bytes; its errno, and what it left alone. */
+static int call_sized(struct __test_metadata *_metadata, const struct call *c, const int *fd,
+		      u32 size)
+{
 	union argument arg;
+	int ret;
+
+	make_argument(c, &arg);
+	arg.size = size;
+	memset(arg.bytes + size, BEHIND, sizeof(arg) - size);
+	ret = do_call(c, fd, &arg);
+	EXPECT_EQ(size, arg.size)
+		TH_LOG("%s, size %u", c->name, size);
+	EXPECT_TRUE(all_bytes(arg.bytes + size, sizeof(arg) - size, BEHIND))
+		TH_LOG("%s, size %u: written behind it", c->name, size);
+	if (size > c->size)
+		EXPECT_TRUE(all_bytes(arg.bytes + c->size, size - c->size, 0))
+			TH_LOG("%s, size %u: the tail was written", c->name, size);
+	return ret;
+}
+
+/* From the first form to more than there is yet, with nothing in what is not known. */
+TEST_F(abi, sizes)
+{
+	static const u32 more[] = { 1, 7, 8, 64 };
+	const struct call *c;
+	size_t i;
+	u32 size;
 
 	for (c = calls; c < CALLS_END; c++) {
-		make_argument(c, &arg);
-		EXPECT_EQ(0, do_call(c, self->fd, &arg))
-			TH_LOG("%s", c->name);
-		/* Longer, and what is unknown is zero. */
-		make_argument(c, &arg);
-		arg.size = c->size + 64;
-		EXPECT_EQ(0, do_call(c, self->fd, &arg))
-			TH_LOG("%s, longer", c->name);
+		for (size = c->first; size <= c->size; size += 8)
+			EXPECT_EQ(0, call_sized(_metadata, c, self->fd, size))
+				TH_LOG("%s, size %u", c->name, size);
+		for (i = 0; i < ARRAY_SIZE(more); i++)
+			EXPECT_EQ(0, call_sized(_metadata, c, self->fd, c->size + more[i]))
+				TH_LOG("%s, %u bytes more", c->name, more[i]);
+		EXPECT_EQ(0, call_sized(_metadata, c, self->fd, PAGE_SIZE))
+			TH_LOG("%s, a page", c->name);
 	}
 }
 
@@ -215,6 +253,14 @@ TEST_F(abi, unknown_tail)
 				TH_LOG("%s, byte %u", c->name, at[i]);
 		}
 		make_argument(c, &arg);
+		arg.size = PAGE_SIZE;
+		arg.bytes[PAGE_SIZE - 1] = 1;
+		EXPECT_EQ(-E2BIG, do_call(c, self->fd, &arg))
+			TH_LOG("%s, last byte of a page", c->name);
+		make_argument(c, &arg);
+		arg.size = PAGE_SIZE + 1;
+		EXPECT_EQ(-E2BIG, do_call(c, self->fd, &arg))
+			TH_LOG("%s, more than a page", c->name);
 		arg.size = ~0U;
 		EXPECT_EQ(-E2BIG, do_call(c, self->fd, &arg))
 			TH_LOG("%s, size of 4 GiB", c->name);
@@ -227,7 +273,7 @@ TEST_F(abi, too_small)
 	union argument arg;
 
 	for (c = calls; c < CALLS_END; c++) {
-		u32 sizes[] = { 0, 1, 4, 7, c->size - 1 };
+		u32 sizes[] = { 0, 1, 4, 7, c->first - 8, c->first - 1 };
 		size_t i;
 
 		for (i = 0; i < ARRAY_SIZE(sizes); i++) {

@@ -473,9 +473,14 @@ static struct mm_struct *user_mm;
 
 #define BYTES_SMALL	24u	/* handled on the stack */
 #define BYTES_BIG	1024u	/* allocated */
+#define FIRST_SMALL	16u	/* what they had when they were published */
+#define FIRST_BIG	512u
 #define CALL_ANSWER	0xa5	/* what calls fill their argument with */
 
-enum { CMD_NONE = 0x100, CMD_IN, CMD_SET, CMD_OUT, CMD_OUT_BIG, CMD_UNKNOWN };
+enum {
+	CMD_NONE = 0x100, CMD_IN, CMD_SET, CMD_OUT, CMD_OUT_BIG,
+	CMD_GROWN_IN, CMD_GROWN_OUT, CMD_GROWN_BIG, CMD_UNKNOWN,
+};
 
 /**
  * struct call_log - what the calls saw and what they answer
@@ -522,18 +527,22 @@ static long call_big(void *object, void *arg)
 }
 
 static const struct lodge_call calls[] = {
-	{ CMD_NONE, 0, LODGE_OUT_NEVER, call_none },
-	{ CMD_IN, BYTES_SMALL, LODGE_OUT_NEVER, call_small },
-	{ CMD_SET, BYTES_SMALL, LODGE_OUT_ERRORS, call_small },
-	{ CMD_OUT, BYTES_SMALL, LODGE_OUT_ALWAYS, call_small },
-	{ CMD_OUT_BIG, BYTES_BIG, LODGE_OUT_ALWAYS, call_big },
+	LODGE_CALL_PLAIN(CMD_NONE, call_none),
+	{ CMD_IN, BYTES_SMALL, BYTES_SMALL, LODGE_OUT_NEVER, call_small },
+	{ CMD_SET, BYTES_SMALL, BYTES_SMALL, LODGE_OUT_ERRORS, call_small },
+	{ CMD_OUT, BYTES_SMALL, BYTES_SMALL, LODGE_OUT_ALWAYS, call_small },
+	{ CMD_OUT_BIG, BYTES_BIG, BYTES_BIG, LODGE_OUT_ALWAYS, call_big },
+	{ CMD_GROWN_IN, BYTES_SMALL, FIRST_SMALL, LODGE_OUT_NEVER, call_small },
+	{ CMD_GROWN_OUT, BYTES_SMALL, FIRST_SMALL, LODGE_OUT_ALWAYS, call_small },
+	{ CMD_GROWN_BIG, BYTES_BIG, FIRST_BIG, LODGE_OUT_ALWAYS, call_big },
 };
 
 /**
  * struct call_row - one way to call
  * @cmd: which
  * @size: what the caller says its structure has
- * @tail: offset of a byte that is not zero in what the module does not know; 0: none
+ * @tail: offset of a byte that is not zero in what the module does not know; 0:
+ *	none. What lies behind the caller's structure is never zero
  * @answer: what the call itself says
  * @ret: what the caller gets
  * @runs: the call was made
@@ -568,9 +577,25 @@ static const struct call_row call_rows[] = {
 	{ CMD_IN, BYTES_SMALL + 8, BYTES_SMALL + 7, 0, -E2BIG, false },
 	{ CMD_OUT, PAGE_SIZE, PAGE_SIZE - 1, 0, -E2BIG, false },
 	{ CMD_OUT_BIG, BYTES_BIG + 1, BYTES_BIG, 0, -E2BIG, false },
-	/* A byte behind the caller's structure is none of ours. */
-	{ CMD_IN, BYTES_SMALL + 8, BYTES_SMALL + 8, 0, 0, true },
-	{ CMD_OUT, BYTES_SMALL, BYTES_SMALL, 0, 0, true },
+	/* Older callers, from when the structure was shorter. */
+	{ CMD_GROWN_IN, FIRST_SMALL, 0, 0, 0, true },
+	{ CMD_GROWN_IN, FIRST_SMALL + 1, 0, 0, 0, true },
+	{ CMD_GROWN_IN, BYTES_SMALL - 1, 0, 0, 0, true },
+	{ CMD_GROWN_IN, BYTES_SMALL, 0, 0, 0, true },
+	{ CMD_GROWN_OUT, FIRST_SMALL, 0, 0, 0, true },
+	{ CMD_GROWN_OUT, FIRST_SMALL, 0, -ENOSPC, -ENOSPC, true },
+	{ CMD_GROWN_OUT, BYTES_SMALL - 1, 0, 0, 0, true },
+	{ CMD_GROWN_OUT, BYTES_SMALL, 0, 0, 0, true },
+	{ CMD_GROWN_BIG, FIRST_BIG, 0, 0, 0, true },
+	{ CMD_GROWN_BIG, BYTES_BIG - 8, 0, 7, 7, true },
+	{ CMD_GROWN_BIG, BYTES_BIG, 0, 0, 0, true },
+	/* And newer ones of the same calls. */
+	{ CMD_GROWN_IN, BYTES_SMALL + 8, 0, 0, 0, true },
+	{ CMD_GROWN_OUT, BYTES_SMALL + 1, 0, 0, 0, true },
+	{ CMD_GROWN_BIG, PAGE_SIZE, 0, 0, 0, true },
+	{ CMD_GROWN_IN, BYTES_SMALL + 8, BYTES_SMALL, 0, -E2BIG, false },
+	{ CMD_GROWN_OUT, BYTES_SMALL + 1, BYTES_SMALL, 0, -E2BIG, false },
+	{ CMD_GROWN_BIG, PAGE_SIZE, PAGE_SIZE - 1, 0, -E2BIG, false },
 	/* More than any structure will ever have. */
 	{ CMD_IN, PAGE_SIZE + 1, 0, 0, -E2BIG, false },
 	{ CMD_OUT_BIG, U32_MAX, 0, 0, -E2BIG, false },
@@ -579,22 +604,33 @@ static const struct call_row call_rows[] = {
 	{ CMD_IN, 8, 0, 0, -EINVAL, false },
 	{ CMD_OUT, BYTES_SMALL - 1, 0, 0, -EINVAL, false },
 	{ CMD_OUT_BIG, BYTES_SMALL, 0, 0, -EINVAL, false },
+	{ CMD_GROWN_IN, 0, 0, 0, -EINVAL, false },
+	{ CMD_GROWN_IN, FIRST_SMALL - 1, 0, 0, -EINVAL, false },
+	{ CMD_GROWN_OUT, FIRST_SMALL - 1, 0, 0, -EINVAL, false },
+	{ CMD_GROWN_BIG, FIRST_BIG - 1, 0, 0, -EINVAL, false },
 };
 
 static u32 call_bytes(u32 cmd)
 {
-	return cmd == CMD_OUT_BIG ? BYTES_BIG : BYTES_SMALL;
+	return cmd == CMD_OUT_BIG || cmd == CMD_GROWN_BIG ? BYTES_BIG : BYTES_SMALL;
 }
 
-/* The caller's page: a pattern as far as the module knows it, zeros, the tail. */
+/* What the module and the caller both know of. */
+static u32 call_common(const struct call_row *row)
+{
+	return min(row->size, call_bytes(row->cmd));
+}
+
+/* The caller's page: a pattern as far as both know it, zeros, the tail, no zeros. */
 static void call_fill(const struct call_row *row, u8 *page)
 {
-	u32 i, bytes = call_bytes(row->cmd);
+	u32 i;
 
-	memset(page, 0, PAGE_SIZE);
-	memcpy(page, &row->size, sizeof(row->size));
-	for (i = sizeof(row->size); i < bytes; i++)
+	memset(page, 0xff, PAGE_SIZE);
+	memset(page, 0, min_t(u32, row->size, PAGE_SIZE));
+	for (i = 0; i < call_common(row); i++)
 		page[i] = i * 7 + 1;
+	memcpy(page, &row->size, sizeof(row->size));
 	if (row->tail)
 		page[row->tail] = 1;
 }
@@ -614,13 +650,15 @@ struct call_world {
 /* Is the structure copied back? */
 static bool call_answers(const struct call_row *row)
 {
-	return row->cmd == CMD_SET ? row->answer < 0 : row->cmd != CMD_IN;
+	if (row->cmd == CMD_SET)
+		return row->answer < 0;
+	return row->cmd != CMD_IN && row->cmd != CMD_GROWN_IN;
 }
 
 static void call_row_test(struct kunit *test, u32 nr, unsigned long area, struct call_world *w)
 {
 	const struct call_row *row = &call_rows[nr];
-	u32 bytes = call_bytes(row->cmd);
+	u32 common = call_common(row);
 	unsigned long left;
 	long ret;
 
@@ -635,9 +673,11 @@ static void call_row_test(struct kunit *test, u32 nr, unsigned long area, struct
 	KUNIT_EXPECT_EQ_MSG(test, ret, row->ret, "row %u", nr);
 	KUNIT_EXPECT_EQ_MSG(test, w->log.runs, (u32)row->runs, "row %u", nr);
 	if (row->runs) {
-		KUNIT_EXPECT_EQ_MSG(test, memcmp(w->log.bytes, w->before, bytes), 0, "row %u", nr);
+		KUNIT_EXPECT_EQ_MSG(test, memcmp(w->log.bytes, w->before, common), 0, "row %u", nr);
+		KUNIT_EXPECT_NULL_MSG(test, memchr_inv(w->log.bytes + common, 0,
+						       BYTES_BIG - common), "row %u", nr);
 		if (call_answers(row))
-			memset(w->before, CALL_ANSWER, bytes);
+			memset(w->before, CALL_ANSWER, common);
 	}
 	KUNIT_EXPECT_EQ_MSG(test, memcmp(w->after, w->before, PAGE_SIZE), 0,
 			    "row %u: the caller's memory", nr);

@@ -7,6 +7,7 @@
 #define LODGE_COMPAT_H
 
 #include <linux/cpuhotplug.h>
+#include <linux/mm.h>
 #include <linux/smp.h>
 #include <linux/syscore_ops.h>
 #ifdef HAVE_ARCH_SEND_RESCHEDULE
@@ -52,6 +53,16 @@
 #define LODGE_FOLL_INTERRUPTIBLE	FOLL_INTERRUPTIBLE
 #else
 #define LODGE_FOLL_INTERRUPTIBLE	0
+#endif
+
+/* A vma of our own, in its mmap(). */
+#ifdef HAVE_VM_FLAGS_CLEAR
+#define lodge_vm_flags_clear		vm_flags_clear
+#else
+static inline void lodge_vm_flags_clear(struct vm_area_struct *vma, unsigned long flags)
+{
+	vma->vm_flags &= ~flags;
+}
 #endif
 
 /* 6.1 exports it, but no header declares it. */

@@ -255,6 +255,8 @@ static long lodge_vcpu_translate(void *object, void *arg)
 
 	if (req->flags & ~known)
 		return -EINVAL;
+	if (current->mm != vcpu->vm->mem.mm)
+		return -EPERM;	/* whose memory the page tables are in */
 	ret = lodge_vcpu_lock_killable(vcpu);
 	if (ret)
 		return ret;
@@ -322,6 +324,7 @@ static int lodge_vcpu_mmap(struct file *file, struct vm_area_struct *vma)
 	if (vma->vm_pgoff || vma_pages(vma) != 1 || !(vma->vm_flags & VM_SHARED) ||
 	    vma->vm_flags & VM_EXEC)
 		return -EINVAL;
+	lodge_vm_flags_clear(vma, VM_MAYEXEC);
 	return vm_insert_page(vma, vma->vm_start, virt_to_page(vcpu->run));
 }
 

@@ -555,6 +555,9 @@ TEST_F(abi, mmap)
 	ASSERT_NE(MAP_FAILED, p);
 	((struct lodge_run *)p)->data = 0x1234;
 	ASSERT_EQ(0x1234, self->vcpu->run->data);
+	/* Nor does it become code later. */
+	ASSERT_EQ(-1, mprotect(p, size, PROT_READ | PROT_EXEC));
+	ASSERT_EQ(EACCES, errno);
 }
 
 /* ------------------------------------------------------------- ends in any order */
@@ -653,6 +656,7 @@ TEST(vcpu_alone)
 /* In a child the memory is not the VM's: it may look, but not run. */
 static int try_as_child(struct whole *w)
 {
+	struct lodge_translate t = { .size = sizeof(t) };
 	struct lodge_vcpu_state s = {};
 
 	if (vm_try_map(w->vm, GPA_TEST, map_anon(PAGE_SIZE), PAGE_SIZE, 0) != -EPERM)
@@ -663,6 +667,8 @@ static int try_as_child(struct whole *w)
 		return 4;
 	if (try_ioctl(w->vcpu->fd, LODGE_VCPU_KICK, NULL))
 		return 5;
+	if (try_ioctl(w->vcpu->fd, LODGE_VCPU_TRANSLATE, &t) != -EPERM)
+		return 6;
 	return 0;
 }
 

@@ -8,7 +8,8 @@
  * guest's as long as one is used. And a page that is not there may be one that
  * only the updating thread can bring in (userfaultfd). Therefore an access never
  * waits for a page: it is made with page faults off, and what is missing is
- * brought in between two attempts, when nobody has to wait for us.
+ * brought in between two attempts, when nobody has to wait for us. view.h makes
+ * many small reads in the same way.
  */
 #include <linux/mm.h>
 #include <linux/sched/mm.h>
@@ -89,7 +90,7 @@ static int access_page(const struct lodge_region_set *set, struct access *a)
 
 	if (!r || (a->out && (r->flags & LODGE_MEM_F_READONLY)))
 		return -EFAULT;
-	a->hva = r->hva + region_offset(r, a->gpa);
+	a->hva = region_hva(r, a->gpa);
 
 	pagefault_disable();
 	ret = a->in ? copy_in(a->in, a->hva, n) : copy_out(a->out, a->hva, n);
@@ -105,14 +106,14 @@ static int access_page(const struct lodge_region_set *set, struct access *a)
 }
 
 /* May wait for as long as it takes, or until the thread is killed. */
-static int bring_in(const struct access *a)
+static int bring_in(unsigned long hva, bool write)
 {
 	bool unlocked = false;
 	int ret;
 
 	if (mmap_read_lock_killable(current->mm))
 		return -EINTR;
-	ret = fixup_user_fault(current->mm, a->hva, a->out ? FAULT_FLAG_WRITE : 0, &unlocked);
+	ret = fixup_user_fault(current->mm, hva, write ? FAULT_FLAG_WRITE : 0, &unlocked);
 	mmap_read_unlock(current->mm);
 	return ret;
 }
@@ -122,8 +123,7 @@ static int access_guest(struct lodge_mem *mem, struct access *a)
 	u32 attempts = 0;
 	int idx, ret;
 
-	/* Somebody else's user addresses would mean somebody else's memory. */
-	if (current->mm != mem->mm)
+	if (!lodge_mem_is_ours(mem))
 		return -EFAULT;
 
 	while (a->len) {
@@ -136,7 +136,7 @@ static int access_guest(struct lodge_mem *mem, struct access *a)
 		}
 		if (ret != -EAGAIN || ++attempts > MAX_ATTEMPTS)
 			return -EFAULT;
-		ret = bring_in(a);
+		ret = bring_in(a->hva, a->out);
 		if (ret)
 			return ret;
 	}
@@ -178,4 +178,40 @@ int lodge_mem_write(struct lodge_mem *mem, gpa_t gpa, const void *buf, size_t le
 	struct access a = { .gpa = gpa, .len = len, .out = buf };
 
 	return access_guest(mem, &a);
+}
+
+/* ------------------------------------------------------------------------- views */
+
+const struct lodge_mem_region lodge_no_region;
+
+/**
+ * lodge_mem_find() - look an address up, for a cursor that is elsewhere
+ * @set: the memory map
+ * @gpa: the address
+ * @last: the cursor's; updated
+ *
+ * Return: the region, or NULL.
+ */
+const struct lodge_mem_region *lodge_mem_find(const struct lodge_region_set *set, gpa_t gpa,
+					      u32 *last)
+{
+	const struct lodge_mem_region *r = region_find(set, gpa);
+
+	if (r)
+		*last = r - set->region;
+	return r;
+}
+
+/**
+ * lodge_mem_bring_in() - bring in the page that a view's read did not find
+ * @absent: of struct lodge_mem_view, which has ended
+ * @attempts: 0 at first; counts calls, so that they do not go on for ever
+ *
+ * Context: may sleep, killable.
+ * Return: 0 when another try makes sense; -EFAULT when the host has nothing there,
+ * or does not keep it; -ENOMEM; -EINTR when a fatal signal waits.
+ */
+int lodge_mem_bring_in(unsigned long absent, u32 *attempts)
+{
+	return ++*attempts > MAX_ATTEMPTS ? -EFAULT : bring_in(absent, false);
 }

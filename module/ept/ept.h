@@ -114,7 +114,7 @@ int lodge_mem_query(struct lodge_mem *mem, struct lodge_mem_region *out, u32 *nr
  * struct ept_fault - an EPT violation
  * @gpa: in: faulting address
  * @access: in: EPT_ACCESS_*
- * @hva: out: user address behind @gpa, when there is a region
+ * @hva: out: user address behind @gpa, when it is RAM
  */
 struct ept_fault {
 	gpa_t gpa;

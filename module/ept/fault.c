@@ -39,7 +39,7 @@ struct host_page {
 };
 
 /**
- * struct attempt - one attempt at a fault
+ * struct attempt - one attempt at a fault on RAM
  * @seq: @inval_seq before anything else was looked at
  * @gpa: faulting address
  * @hva: user address behind it
@@ -154,21 +154,6 @@ static int host_fault_in(struct mm_struct *mm, unsigned long hva, bool write,
 
 /* ------------------------------------------------------------- the attempt */
 
-/* Find @a's region. False when nothing is mapped there. */
-static bool find_region(struct lodge_mem *mem, struct attempt *a)
-{
-	const struct lodge_mem_region *r;
-	int idx = srcu_read_lock(&mem->srcu);
-
-	r = region_find(region_set(mem), a->gpa);
-	if (r) {
-		a->region = *r;
-		a->hva = r->hva + region_offset(r, a->gpa);
-	}
-	srcu_read_unlock(&mem->srcu, idx);
-	return r;
-}
-
 /* The largest page that the host's mapping and the region's bounds allow. */
 static int best_level(const struct attempt *a)
 {
@@ -268,33 +253,23 @@ static int install(struct lodge_mem *mem, struct attempt *a, u32 access, struct 
 	return ret;
 }
 
-/* One attempt. -EAGAIN: the world has changed meanwhile. */
-static int attempt(struct lodge_mem *mem, struct ept_fault *fault, struct ept_cache *cache)
+/* One attempt, from the host's page on. -EAGAIN: the world has changed meanwhile. */
+static int attempt(struct lodge_mem *mem, struct attempt *a, u32 access, struct ept_cache *cache)
 {
-	bool write = fault->access & EPT_ACCESS_WRITE;
-	struct attempt a;
+	bool write = access & EPT_ACCESS_WRITE;
 	int level, ret;
 
-	/* Before anything it vouches for: regions and host page tables. */
-	a.seq = smp_load_acquire(&mem->inval_seq);
-	a.gpa = fault->gpa;
-	if (!find_region(mem, &a))
-		return EPT_FAULT_MMIO;
-	fault->hva = a.hva;
-	if (write && (a.region.flags & LODGE_MEM_F_READONLY))
-		return EPT_FAULT_MMIO;
-
-	if (!host_lookup(mem->mm, a.hva, &a.host) || (write && !a.host.writable)) {
-		ret = host_fault_in(mem->mm, a.hva, write, &a.host);
+	if (!host_lookup(mem->mm, a->hva, &a->host) || (write && !a->host.writable)) {
+		ret = host_fault_in(mem->mm, a->hva, write, &a->host);
 		if (ret)
 			return ret;
 	}
 
-	level = best_level(&a);
-	if (ept_caps.nx_huge && (fault->access & EPT_ACCESS_EXEC))
+	level = best_level(a);
+	if (ept_caps.nx_huge && (access & EPT_ACCESS_EXEC))
 		level = EPT_4K;
-	choose_leaf(&a, level, fault->access);
-	return install(mem, &a, fault->access, cache);
+	choose_leaf(a, level, access);
+	return install(mem, a, access, cache);
 }
 
 /* Wait until another attempt makes sense. */
@@ -313,10 +288,73 @@ static int wait_to_retry(struct lodge_mem *mem, unsigned long hva)
 	return READ_ONCE(mem->dead) ? -EFAULT : 0;
 }
 
+/* The region, when it is one for such an access; in an SRCU section. */
+static const struct lodge_mem_region *find_ram(struct lodge_mem *mem,
+					       const struct ept_fault *fault)
+{
+	const struct lodge_mem_region *r = region_find(region_set(mem), fault->gpa);
+
+	if (r && (fault->access & EPT_ACCESS_WRITE) && (r->flags & LODGE_MEM_F_READONLY))
+		return NULL;
+	return r;
+}
+
+static void attempt_at(struct attempt *a, const struct lodge_mem_region *r)
+{
+	a->region = *r;
+	a->hva = region_hva(r, a->gpa);
+}
+
+/* Begin again, with what there is now. False when it is not RAM any more. */
+static bool attempt_again(struct lodge_mem *mem, const struct ept_fault *fault, struct attempt *a)
+{
+	const struct lodge_mem_region *r;
+	int srcu;
+
+	a->seq = smp_load_acquire(&mem->inval_seq);	/* first, as in ept_fault() */
+	srcu = srcu_read_lock(&mem->srcu);
+	r = find_ram(mem, fault);
+	if (r)
+		attempt_at(a, r);
+	srcu_read_unlock(&mem->srcu, srcu);
+	return r;
+}
+
+/*
+ * A fault on RAM, in @r, which was found in the SRCU section @srcu: ended here.
+ * Apart, so that MMIO does not pay for what this sets up.
+ */
+static noinline int fault_on_ram(struct lodge_mem *mem, struct ept_fault *fault, unsigned long seq,
+				 const struct lodge_mem_region *r, int srcu)
+	__releases(&mem->srcu)
+{
+	struct attempt a = { .seq = seq, .gpa = fault->gpa };
+	struct ept_cache cache = { .nr = 0 };
+	int ret;
+
+	attempt_at(&a, r);
+	srcu_read_unlock(&mem->srcu, srcu);
+	for (;;) {
+		ret = attempt(mem, &a, fault->access, &cache);
+		if (likely(ret != -EAGAIN))
+			break;
+		ret = wait_to_retry(mem, a.hva);
+		if (ret)
+			break;
+		if (!attempt_again(mem, fault, &a)) {
+			ret = EPT_FAULT_MMIO;
+			break;
+		}
+	}
+	fault->hva = a.hva;
+	ept_cache_drain(&cache);
+	return ret;
+}
+
 /**
  * ept_fault() - answer an EPT violation
  * @mem: the memory
- * @fault: the access; @hva is filled when there is a region
+ * @fault: the access; @hva is filled when it is to RAM
  *
  * Context: a thread of the VM's process (current->mm is the VM's), interrupts
  * on; may sleep, for as long as it takes to bring in the page: killable, and
@@ -329,18 +367,13 @@ static int wait_to_retry(struct lodge_mem *mem, unsigned long hva)
  */
 int ept_fault(struct lodge_mem *mem, struct ept_fault *fault)
 {
-	struct ept_cache cache;
-	int ret;
+	/* Before anything it vouches for: regions and host page tables. */
+	unsigned long seq = smp_load_acquire(&mem->inval_seq);
+	int srcu = srcu_read_lock(&mem->srcu);
+	const struct lodge_mem_region *r = find_ram(mem, fault);
 
-	cache.nr = 0;
-	for (;;) {
-		ret = attempt(mem, fault, &cache);
-		if (likely(ret != -EAGAIN))
-			break;
-		ret = wait_to_retry(mem, fault->hva);
-		if (ret)
-			break;
-	}
-	ept_cache_drain(&cache);
-	return ret;
+	if (r)
+		return fault_on_ram(mem, fault, seq, r, srcu);
+	srcu_read_unlock(&mem->srcu, srcu);
+	return EPT_FAULT_MMIO;
 }

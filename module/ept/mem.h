@@ -3,28 +3,12 @@
 #ifndef LODGE_EPT_MEM_H
 #define LODGE_EPT_MEM_H
 
-#include <linux/nospec.h>
-
 #include "ept.h"
 #include "table.h"
+#include "view.h"
 
 /* The most operations that one update may bring. */
 #define LODGE_MAX_MEM_OPS	1024
-
-/**
- * struct lodge_region_set - a VM's memory map; never changed once published
- * @hva_start: lowest user address behind it
- * @hva_end: one past the highest: between the two lies all that a notifier call
- *	must look for
- * @nr: regions
- * @region: sorted by gpa, disjoint, and merged where they could be
- */
-struct lodge_region_set {
-	u64 hva_start;
-	u64 hva_end;
-	u32 nr;
-	struct lodge_mem_region region[];
-};
 
 struct lodge_region_set *region_set_alloc(u32 max);
 struct lodge_region_set *region_set_build(const struct lodge_region_set *old,
@@ -32,18 +16,6 @@ struct lodge_region_set *region_set_build(const struct lodge_region_set *old,
 const struct lodge_mem_region *region_find(const struct lodge_region_set *set, gpa_t gpa);
 bool region_clip(const struct lodge_mem_region *r, u64 hva_start, u64 hva_end, gpa_t *start,
 		 gpa_t *end);
-
-/* The regions; the caller is in an SRCU read section. */
-static inline const struct lodge_region_set *region_set(struct lodge_mem *mem)
-{
-	return srcu_dereference(mem->regions, &mem->srcu);
-}
-
-/* Offset of @gpa in @r, where it lies; not to be guessed past the region's end. */
-static inline u64 region_offset(const struct lodge_mem_region *r, gpa_t gpa)
-{
-	return array_index_nospec(gpa - r->gpa, r->len);
-}
 
 void ept_inval_begin(struct lodge_mem *mem, u64 hva_start, u64 hva_end);
 void ept_inval_end(struct lodge_mem *mem, struct lodge_region_set *regions);

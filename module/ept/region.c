@@ -61,15 +61,21 @@ static u32 first_behind(const struct lodge_region_set *set, gpa_t gpa)
  * @set: the map
  * @gpa: the address
  *
- * Return: the region, or NULL.
+ * Return: the region, or NULL. Whatever way the CPU guesses, none but a region of
+ * @set is looked at.
  */
 const struct lodge_mem_region *region_find(const struct lodge_region_set *set, gpa_t gpa)
 {
-	u32 i = first_behind(set, gpa);
+	const struct lodge_mem_region *r = set->region;
+	u32 nr, half;
 
-	if (i >= set->nr || gpa < set->region[i].gpa)
-		return NULL;
-	return &set->region[array_index_nospec(i, set->nr)];
+	/* The last of them that begins at @gpa or before, if any does: one of @nr at @r. */
+	for (nr = set->nr; nr > 1; nr -= half) {
+		half = nr / 2;
+		if (r[half].gpa <= gpa)
+			r += half;
+	}
+	return nr && gpa - r->gpa < r->len ? r : NULL;
 }
 
 /**

@@ -1014,6 +1014,82 @@ static void access_test(struct kunit *test)
 	world_end(&w);
 }
 
+static int view_read(struct world *w, u64 gpa, u32 *last, u64 *value, unsigned long *absent)
+{
+	struct lodge_mem_view view = lodge_mem_view_begin(w->mem);
+	struct lodge_mem_cursor cursor = lodge_mem_cursor(&view, last);
+	int err;
+
+	lodge_mem_view_open();
+	err = lodge_mem_view_read(&view, &cursor, gpa, 8, value);
+	lodge_mem_view_close();
+	lodge_mem_view_end(w->mem, &view);
+	*absent = view.absent;
+	return err;
+}
+
+/* Reads that do not wait; and a cursor is a guess, whatever has become of the map. */
+static void view_test(struct kunit *test)
+{
+	const u64 gpa = GPA + 0x3000;
+	u64 word = 0x1122334455667788, got;
+	unsigned long absent;
+	u32 attempts = 0;
+	struct world w;
+	u32 last;
+
+	NEED_WORLD(&w, PROT_READ | PROT_WRITE);
+	/* Nobody has been there yet: to be brought in, outside. */
+	last = 0;
+	KUNIT_EXPECT_EQ(test, -EAGAIN, view_read(&w, gpa, &last, &got, &absent));
+	KUNIT_EXPECT_EQ(test, absent, w.hva + 0x3000);
+	KUNIT_EXPECT_EQ(test, 0, lodge_mem_bring_in(absent, &attempts));
+	KUNIT_EXPECT_EQ(test, 0, view_read(&w, gpa, &last, &got, &absent));
+	KUNIT_EXPECT_EQ(test, got, 0ull);
+	KUNIT_EXPECT_EQ(test, 0, lodge_mem_write(w.mem, gpa + 4, &word, 8));
+
+	/* From any region to any other, and to none. */
+	KUNIT_EXPECT_EQ(test, 0, update(&w, LODGE_MEM_PROTECT, gpa, PAGE_SIZE, RO));
+	for (last = 0; last < 5; last++) {
+		u32 at = last;
+
+		KUNIT_EXPECT_EQ(test, 0, view_read(&w, gpa + 4, &at, &got, &absent));
+		KUNIT_EXPECT_EQ(test, got, word);
+		KUNIT_EXPECT_EQ(test, at, 1u);
+		at = last;
+		KUNIT_EXPECT_EQ(test, -EIO, view_read(&w, GPA - 8, &at, &got, &absent));
+		KUNIT_EXPECT_EQ(test, -EIO, view_read(&w, GPA + LEN, &at, &got, &absent));
+	}
+
+	/* The guess is one too high, then one too low. */
+	last = 1;
+	KUNIT_EXPECT_EQ(test, 0, update(&w, LODGE_MEM_UNMAP, GPA, 0x3000, 0));
+	KUNIT_EXPECT_EQ(test, 0, view_read(&w, gpa + 4, &last, &got, &absent));
+	KUNIT_EXPECT_EQ(test, got, word);
+	KUNIT_EXPECT_EQ(test, last, 0u);
+	KUNIT_EXPECT_EQ(test, 0, update(&w, LODGE_MEM_MAP, GPA, PAGE_SIZE, 0));
+	KUNIT_EXPECT_EQ(test, 0, view_read(&w, gpa + 4, &last, &got, &absent));
+	KUNIT_EXPECT_EQ(test, got, word);
+
+	/* Its region is gone, and then every other. */
+	KUNIT_EXPECT_EQ(test, 0, update(&w, LODGE_MEM_UNMAP, gpa, PAGE_SIZE, 0));
+	KUNIT_EXPECT_EQ(test, -EIO, view_read(&w, gpa + 4, &last, &got, &absent));
+	KUNIT_EXPECT_EQ(test, 0, update(&w, LODGE_MEM_UNMAP, GPA, PAGE_SIZE, 0));
+	KUNIT_EXPECT_EQ(test, 0, update(&w, LODGE_MEM_UNMAP, GPA + 0x4000, LEN - 0x4000, 0));
+	last = 0;
+	KUNIT_EXPECT_EQ(test, -EIO, view_read(&w, gpa + 4, &last, &got, &absent));
+
+	/* Memory that the host does not have. */
+	KUNIT_EXPECT_EQ(test, 0, update(&w, LODGE_MEM_MAP, GPA, LEN, 0));
+	KUNIT_EXPECT_EQ(test, 0, vm_munmap(w.hva, PAGE_SIZE));
+	KUNIT_EXPECT_EQ(test, -EAGAIN, view_read(&w, GPA, &last, &got, &absent));
+	KUNIT_EXPECT_EQ(test, -EFAULT, lodge_mem_bring_in(absent, &attempts));
+	KUNIT_EXPECT_EQ(test, attempts, 2u);
+	KUNIT_EXPECT_EQ(test, -EFAULT, lodge_mem_read(w.mem, GPA, &got, 8));
+	KUNIT_EXPECT_EQ(test, -EFAULT, lodge_mem_write(w.mem, GPA, &got, 8));
+	world_end(&w);
+}
+
 /* What the host maps read-only may be read and not written. */
 static void readonly_host_test(struct kunit *test)
 {
@@ -1142,6 +1218,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(munmap_test),
 	KUNIT_CASE(update_test),
 	KUNIT_CASE(access_test),
+	KUNIT_CASE(view_test),
 	KUNIT_CASE(readonly_host_test),
 	KUNIT_CASE(age_test),
 	KUNIT_CASE(huge_test),

@@ -111,6 +111,9 @@ struct lodge_vm {
  * @fpu_in: [o] it is in the CPU, or in the thread's hands; else in @fpu
  * @cpuid: [o] its CPUID table
  * @msrs: [o] values of emulated MSRs
+ * @table_region: [o] where its page tables were last: see struct lodge_mem_cursor
+ * @code_region: [o] where its code was last
+ * @absent: [o] user address that a read of its memory did not find at hand
  * @lapic: its local APIC; see there
  * @clock: [o] its kvmclock page
  * @vmx: [o] its VMCS and what the entry code needs
@@ -157,6 +160,9 @@ struct lodge_vcpu {
 	bool fpu_in;
 	struct lodge_cpuid_table *cpuid;
 	struct lodge_msr_state msrs;
+	u32 table_region;
+	u32 code_region;
+	unsigned long absent;
 	struct lapic lapic;
 	struct lodge_vcpu_clock clock;
 	struct vmx_vcpu vmx;

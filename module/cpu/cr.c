@@ -21,7 +21,7 @@
 			 X86_CR0_NE | X86_CR0_WP | X86_CR0_AM | X86_CR0_NW | X86_CR0_CD | \
 			 X86_CR0_PG)
 
-/* The same for CR4: none changes what lodge has to know. */
+/* The same for CR4: none changes what lodge has to know, page walks included. */
 #define CR4_OWNED	(X86_CR4_PVI | X86_CR4_DE | X86_CR4_PGE | X86_CR4_PCE | X86_CR4_TSD | \
 			 X86_CR4_OSFXSR | X86_CR4_OSXMMEXCPT | X86_CR4_FSGSBASE)
 

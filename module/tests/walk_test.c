@@ -31,18 +31,24 @@
 
 #define CR0_PAGING	(X86_CR0_PG | X86_CR0_PE)
 
+/* Memory that the host has not at hand. */
+#define NOT_NOW		0x800000ull
+
 /* Guest memory: page n is at gpa n << 12; the rest is not RAM. */
 struct walk_mem {
 	u8 page[NR_PAGES][4096];
 };
 
-static int mem_read(void *arg, gpa_t gpa, void *buf, size_t len)
+static int mem_read(void *arg, gpa_t gpa, u32 size, u64 *entry)
 {
 	struct walk_mem *mem = arg;
 
-	if (gpa + len > sizeof(mem->page))
-		return -EFAULT;
-	memcpy(buf, (u8 *)mem->page + gpa, len);
+	if (gpa >> 12 == NOT_NOW >> 12)
+		return -EAGAIN;
+	if (gpa + size > sizeof(mem->page))
+		return -EIO;
+	*entry = 0;
+	memcpy(entry, (u8 *)mem->page + gpa, size);
 	return 0;
 }
 
@@ -88,12 +94,18 @@ static struct walk_regs regs_4level(void)
 #define FAULT(code)	(~(u64)(code))
 #define ERROR(err)	(~(u64)(0x1000 - (err)))
 
+/* The registers of PAE paging; 0 in all other modes. */
+static u64 pdptes[4];
+
 static u64 walk(const struct walk_regs *regs, struct walk_mem *mem, u64 gva, u32 access)
 {
+	struct walk_regs r = *regs;
 	struct lodge_walk_fault fault = { .code = 0xfff };
 	gpa_t gpa = ~0ull;
-	int ret = walk_tables(regs, mem_read, mem, gva, access, &gpa, &fault);
+	int ret;
 
+	r.pdpte = pdptes[walk_pdpte_index(gva)];
+	ret = walk_tables(&r, mem_read, mem, gva, access, &gpa, &fault);
 	return !ret ? gpa : ret == -EFAULT ? FAULT(fault.code) : ERROR(ret);
 }
 
@@ -142,7 +154,7 @@ static void walk_pae(struct kunit *test)
 	struct walk_mem *mem = new_mem(test);
 	struct walk_regs r = regs_pae();
 
-	r.pdpte[1] = 0x1000 | P;
+	pdptes[1] = 0x1000 | P;
 	put(mem, 0x1000, 0, 0x2000 | P | W | U, 8);
 	put(mem, 0x2000, 5, 0x8abcde000 | P | W | U, 8);
 	put(mem, 0x2000, 6, 0x8abcde000 | P | W | U | NX, 8);
@@ -159,8 +171,14 @@ static void walk_pae(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, walk(&r, mem, 0x40007000, 0), FAULT(ERR_P | ERR_R));
 	KUNIT_EXPECT_EQ(test, walk(&r, mem, 0x40008000, 0), FAULT(ERR_P | ERR_R));
 	KUNIT_EXPECT_EQ(test, walk(&r, mem, 0x40400000, 0), FAULT(ERR_P | ERR_R));
+	KUNIT_EXPECT_EQ(test, walk(&r, mem, 0x80005123, 0), FAULT(0));
+	pdptes[1] = 0;
+	pdptes[3] = 0x1000 | P;
+	KUNIT_EXPECT_EQ(test, walk(&r, mem, 0xffc0005123, 0), OK_GPA(0x8abcde123));
+	KUNIT_EXPECT_EQ(test, walk(&r, mem, 0x40005123, 0), FAULT(0));
 	r.efer = 0;
-	KUNIT_EXPECT_EQ(test, walk(&r, mem, 0x40006000, 0), FAULT(ERR_P | ERR_R));
+	KUNIT_EXPECT_EQ(test, walk(&r, mem, 0xc0006000, 0), FAULT(ERR_P | ERR_R));
+	pdptes[3] = 0;
 }
 
 static void walk_4level(struct kunit *test)
@@ -200,10 +218,37 @@ static void walk_4level(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, walk(&r, mem, 0x1ff678, 0), OK_GPA(0x812345678));
 	r.cr3 = 0x10000;
 	KUNIT_EXPECT_EQ(test, walk(&r, mem, 0x1ff678, 0), ERROR(-EIO));
+	/* What a read says besides is the walk's answer, from whatever level. */
+	r.cr3 = NOT_NOW;
+	KUNIT_EXPECT_EQ(test, walk(&r, mem, 0x1ff678, 0), ERROR(-EAGAIN));
+	r.cr3 = 0x1000;
+	put(mem, 0x3000, 3, NOT_NOW | rw, 8);
+	KUNIT_EXPECT_EQ(test, walk(&r, mem, 0x600000, 0), ERROR(-EAGAIN));
+}
+
+/* Without NXE the bit is reserved at each level, for any access. */
+static void walk_no_nx(struct kunit *test)
+{
+	struct walk_mem *mem = new_mem(test);
+	struct walk_regs r = regs_4level();
+	int level;
+
+	r.efer &= ~EFER_NX;
+	for (level = 0; level < 4; level++) {
+		int i;
+
+		for (i = 0; i < 4; i++)
+			put(mem, 0x1000 * (i + 1), 0,
+			    (0x1000 * (i + 2)) | P | W | U | (i == level ? NX : 0), 8);
+		KUNIT_EXPECT_EQ(test, walk(&r, mem, 0, 0), FAULT(ERR_P | ERR_R));
+		KUNIT_EXPECT_EQ(test, walk(&r, mem, 0, LODGE_GVA_EXEC), FAULT(ERR_P | ERR_R));
+	}
+	r.efer |= EFER_NX;
+	KUNIT_EXPECT_EQ(test, walk(&r, mem, 0, 0), OK_GPA(0x5000));
 }
 
 /* Every level counts: an intermediate entry takes rights away. */
-static void walk_levels(struct kunit *test)
+static void walk_every_level(struct kunit *test)
 {
 	const u64 all = P | W | U;
 	struct walk_regs r = regs_4level();
@@ -341,7 +386,8 @@ static struct kunit_case walk_test_cases[] = {
 	KUNIT_CASE(walk_32bit),
 	KUNIT_CASE(walk_pae),
 	KUNIT_CASE(walk_4level),
-	KUNIT_CASE(walk_levels),
+	KUNIT_CASE(walk_no_nx),
+	KUNIT_CASE(walk_every_level),
 	KUNIT_CASE(walk_rights),
 	{ }
 };

@@ -13,18 +13,15 @@
 
 #include <linux/types.h>
 
-#ifdef __KERNEL__
-#include <linux/kernel.h>
-#else
+#ifndef __KERNEL__
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/cdefs.h>	/* __always_inline */
 
 typedef __u8 u8;
 typedef __u32 u32;
 typedef __u64 u64;
 typedef __s64 s64;
-
-#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 #endif
 
 #define LODGE_INSN_MAX	15
@@ -82,7 +79,7 @@ struct lodge_insn {
  * @nr: how many there are, at most LODGE_INSN_MAX
  * @mode: bytes of the default operand size in this code segment: 2, 4, or 8
  *	for 64-bit mode
- * @insn: filled when 0 is returned
+ * @insn: filled when 0 is returned; else anything may be in it
  *
  * Return: 0; -EAGAIN when @nr bytes are too few; -EOPNOTSUPP for an
  * instruction that is not known; -EINVAL for one longer than 15 bytes.

@@ -216,6 +216,65 @@ static void decode_bad(struct kunit *test)
 	}
 }
 
+/* Opcodes that are known, by byte; behind 0F in the second row. */
+static bool is_known(bool escape, u32 opcode, u32 mode)
+{
+	switch (opcode | (escape ? 0x100 : 0)) {
+	case 0x63:
+		return mode == 8;
+	case 0x88 ... 0x8b:
+	case 0xa0 ... 0xa5:
+	case 0xaa ... 0xab:
+	case 0xc6 ... 0xc7:
+	case 0x1b6 ... 0x1b7:
+	case 0x1be ... 0x1bf:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static bool is_prefix(u32 byte, u32 mode)
+{
+	static const u8 legacy[] = { 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x66, 0x67,
+				     0xf0, 0xf2, 0xf3 };
+
+	return memchr(legacy, byte, sizeof(legacy)) || (mode == 8 && byte >> 4 == 4);
+}
+
+/* Each byte there is, as an opcode and behind 0F: no row too many in the table. */
+static void decode_every_opcode(struct kunit *test)
+{
+	static const u32 modes[] = { 2, 4, 8 };
+	u8 bytes[LODGE_INSN_MAX] = { };
+	struct lodge_insn insn;
+	u32 i, byte;
+
+	for (i = 0; i < ARRAY_SIZE(modes); i++) {
+		u32 mode = modes[i];
+
+		for (byte = 0; byte < 256; byte++) {
+			bytes[0] = byte;
+			bytes[1] = 0;
+			/* A prefix makes it 00: ADD. */
+			KUNIT_EXPECT_EQ_MSG(test, lodge_decode(bytes, sizeof(bytes), mode, &insn),
+					    is_known(false, byte, mode) ? 0 : -EOPNOTSUPP,
+					    "%02x, mode %u", byte, mode);
+			bytes[1] = 0xaa;
+			if (is_prefix(byte, mode))
+				KUNIT_EXPECT_EQ_MSG(test, lodge_decode(bytes, sizeof(bytes), mode,
+								       &insn),
+						    byte == 0xf0 ? -EOPNOTSUPP : 0,
+						    "%02x aa, mode %u", byte, mode);
+			bytes[0] = 0x0f;
+			bytes[1] = byte;
+			KUNIT_EXPECT_EQ_MSG(test, lodge_decode(bytes, sizeof(bytes), mode, &insn),
+					    is_known(true, byte, mode) ? 0 : -EOPNOTSUPP,
+					    "0f %02x, mode %u", byte, mode);
+		}
+	}
+}
+
 /*
  * Random bytes at the end of a vmalloc page: one read too far is a fault. An
  * answer must not depend on what follows the instruction either.
@@ -265,6 +324,7 @@ static void decode_random(struct kunit *test)
 static struct kunit_case decode_test_cases[] = {
 	KUNIT_CASE(decode_good),
 	KUNIT_CASE(decode_bad),
+	KUNIT_CASE(decode_every_opcode),
 	KUNIT_CASE(decode_random),
 	{ }
 };

@@ -4,6 +4,12 @@
  * 32-bit and 16-bit code, with what the program must be shown and what the
  * guest's registers must hold afterwards; and the forms it must not guess at.
  */
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <linux/userfaultfd.h>
+
 #include "vm.h"
 #include "kselftest_harness.h"
 
@@ -540,6 +546,257 @@ TEST_F(mmio, refused)
 	vcpu_run_until(self->vcpu, LODGE_EXIT_MMIO);
 	self->vcpu->run->complete = LODGE_COMPLETE_FAULT;
 	guest_run_done(self->vcpu);
+}
+
+/* ------------------------------------------------- where the instruction comes from */
+
+/*
+ * Nothing about an instruction may be remembered from one access to the next.
+ * Host memory, guest tables and the memory map change below; each access must be
+ * what the guest's memory says at that moment.
+ */
+#define CODE_A		GPA_TEST
+#define CODE_B		(GPA_TEST + 0x200000)
+#define REGIONS		(GPA_TEST - 0x1000000)	/* below the code */
+
+static const struct row step_a = { "mov %rax, (%rbx)", 64, CODE(0x48, 0x89, 0x03),
+				   ACCESS(WR(8, 0, RAX_IN)) };
+static const struct row step_b = { "mov %al, 4(%rbx)", 64, CODE(0x88, 0x43, 0x04),
+				   ACCESS(WR(1, 4, 0x88)) };
+
+/* A vCPU at @gva, with registers as all rows have them. */
+static void start_at(struct vcpu *vcpu, u64 gva)
+{
+	struct lodge_vcpu_state s = {};
+
+	vcpu->complete = false;
+	vcpu_start_long(vcpu, NULL, 0);
+	vcpu_get(vcpu, &s, LODGE_STATE_GPRS | LODGE_STATE_CRS);
+	s.gprs.rip = gva;
+	set_registers(&step_a, &s.gprs);
+	s.gprs.reg[RSI] = s.crs.cr3;
+	vcpu_set(vcpu, &s, LODGE_STATE_GPRS);
+}
+
+/* Other code under the same RIP, an access later. */
+TEST_F(mmio, code_changes)
+{
+	const struct row *row;
+	size_t i;
+
+	start_row(self->vcpu, &step_a);
+	for (i = 0; i < ARRAY_SIZE(rows); i++) {
+		row = &rows[i];
+		if (row->mode != 64 || row->from_mmio || row->access[0].kind != 'w')
+			continue;
+		vm_put_code(self->vm, GPA_CODE, row->code, row->len);
+		check_access(self->vcpu, &row->access[0], row->name);
+		self->vcpu->complete = false;	/* once more, from the same RIP */
+		self->vcpu->run->complete = LODGE_COMPLETE_NONE;
+	}
+}
+
+/* Other memory under the same linear address, after the guest has said so to its TLB. */
+TEST_F(mmio, tables_change)
+{
+	const u8 a[] = { 0x48, 0x89, 0x03, 0x0f, 0x22, 0xde };	/* step_a; mov %rsi, %cr3 */
+	u8 *code = vm_ram(self->vm, CODE_A, 2 * PAGE_SIZE);
+	u64 gva = 0x140000000ULL;
+	int i;
+
+	memcpy(code, a, sizeof(a));
+	memcpy(code + sizeof(a), step_a.code, step_a.len);
+	memcpy(code + PAGE_SIZE, a, sizeof(a));
+	memcpy(code + PAGE_SIZE + sizeof(a), step_b.code, step_b.len);
+	vm_gva_map(self->vm, gva, CODE_A, PAGE_SIZE, PTE_P, GVA_4K);
+	for (i = 0; i < 2; i++) {
+		*vm_gva_pte(self->vm, gva) = CODE_A | PTE_P;
+		start_at(self->vcpu, gva);
+		check_access(self->vcpu, &step_a.access[0], "before");
+		if (i)
+			*vm_gva_pte(self->vm, gva) = (CODE_A + PAGE_SIZE) | PTE_P;
+		check_access(self->vcpu, i ? &step_b.access[0] : &step_a.access[0], "after");
+	}
+}
+
+/* The guest changes to page tables that map other code there. */
+TEST_F(mmio, cr3_changes)
+{
+	const u8 a[] = { 0x48, 0x89, 0x03, 0x0f, 0x22, 0xde };
+	u64 gva = 0x140000000ULL, root = GPA_TABLES, other = GPA_FREE;
+	u8 *code = vm_ram(self->vm, CODE_A, 2 * PAGE_SIZE);
+	struct lodge_vcpu_state s = {};
+	u64 *table;
+
+	memcpy(code, a, sizeof(a));
+	memcpy(code + PAGE_SIZE + sizeof(a), step_b.code, step_b.len);
+	vm_gva_map(self->vm, gva, CODE_A, PAGE_SIZE, PTE_P, GVA_4K);
+	start_at(self->vcpu, gva);
+	vcpu_get(self->vcpu, &s, LODGE_STATE_GPRS | LODGE_STATE_CRS);
+	root = s.crs.cr3;
+
+	/* The same, but for a way of its own to the other page. */
+	memcpy(self->vm->low + other, self->vm->low + root, PAGE_SIZE);
+	table = (u64 *)(self->vm->low + other + PAGE_SIZE);
+	memcpy(table, self->vm->low + (*(u64 *)(self->vm->low + root) & ~0xfffULL), PAGE_SIZE);
+	*(u64 *)(self->vm->low + other) = (other + PAGE_SIZE) | PTE_P | PTE_W;
+	table[5] = (other + 2 * PAGE_SIZE) | PTE_P | PTE_W;
+	table = (u64 *)(self->vm->low + other + 2 * PAGE_SIZE);
+	table[0] = (other + 3 * PAGE_SIZE) | PTE_P | PTE_W;
+	table = (u64 *)(self->vm->low + other + 3 * PAGE_SIZE);
+	table[0] = (CODE_A + PAGE_SIZE) | PTE_P;
+
+	s.gprs.reg[RSI] = other;
+	vcpu_set(self->vcpu, &s, LODGE_STATE_GPRS);
+	check_access(self->vcpu, &step_a.access[0], "before");
+	check_access(self->vcpu, &step_b.access[0], "after");
+}
+
+/* Regions come and go before and behind the code's, so that its place in the map moves. */
+TEST_F(mmio, regions_change)
+{
+	u8 *code = vm_ram(self->vm, CODE_A, PAGE_SIZE), *other = map_anon(PAGE_SIZE);
+	int i;
+
+	memcpy(code, step_a.code, step_a.len);
+	memcpy(other, step_b.code, step_b.len);
+	start_at(self->vcpu, CODE_A);
+	for (i = 0; i < 8; i++) {
+		check_access(self->vcpu, &step_a.access[0], "as it was");
+		self->vcpu->complete = false;
+		vm_ram(self->vm, REGIONS + 2 * i * PAGE_SIZE, PAGE_SIZE);
+		vm_ram(self->vm, CODE_B + 2 * i * PAGE_SIZE, PAGE_SIZE);
+	}
+	for (i = 0; i < 8; i++) {
+		check_access(self->vcpu, &step_a.access[0], "one less");
+		self->vcpu->complete = false;
+		vm_unmap(self->vm, REGIONS + 2 * i * PAGE_SIZE, PAGE_SIZE);
+		vm_unmap(self->vm, CODE_B + 2 * i * PAGE_SIZE, PAGE_SIZE);
+	}
+	check_access(self->vcpu, &step_a.access[0], "as it was");
+	self->vcpu->complete = false;
+	/* Other memory in the same region. */
+	vm_unmap(self->vm, CODE_A, PAGE_SIZE);
+	vm_map(self->vm, CODE_A, other, PAGE_SIZE, 0);
+	check_access(self->vcpu, &step_b.access[0], "other memory");
+}
+
+/* Code in a region that the guest may not write. */
+TEST_F(mmio, readonly_code)
+{
+	u8 *code = vm_ram(self->vm, CODE_A, PAGE_SIZE);
+
+	memcpy(code, step_a.code, step_a.len);
+	vm_protect(self->vm, CODE_A, PAGE_SIZE, LODGE_MEM_F_READONLY);
+	start_at(self->vcpu, CODE_A);
+	check_access(self->vcpu, &step_a.access[0], step_a.name);
+}
+
+/* As long as one gets: each of its bytes may be the first of the second page. */
+static const struct row long_row = {
+	"movq $-0x12345678, 0x100(%rbx,%rcx,8)", 64,
+	CODE(0x48, 0xc7, 0x84, 0xcb, 0x00, 0x01, 0x00, 0x00, 0x88, 0xa9, 0xcb, 0xed),
+	ACCESS(WR(8, 0x118, 0xffffffffedcba988ULL)),
+};
+
+TEST_F(mmio, code_crosses_page)
+{
+	u8 *first = vm_ram(self->vm, CODE_A, PAGE_SIZE);
+	u8 *second = map_anon(PAGE_SIZE);
+	u64 gva = 0x140000000ULL;
+	int i;
+
+	/* Two regions, and not neighbours in guest-physical memory either. */
+	vm_map(self->vm, CODE_B, second, PAGE_SIZE, LODGE_MEM_F_READONLY);
+	vm_gva_map(self->vm, gva, CODE_A, PAGE_SIZE, PTE_P, GVA_4K);
+	vm_gva_map(self->vm, gva + PAGE_SIZE, CODE_B, PAGE_SIZE, PTE_P, GVA_4K);
+	for (i = 0; i <= long_row.len; i++) {
+		memset(first, 0xcc, PAGE_SIZE);
+		memset(second, 0xcc, PAGE_SIZE);
+		memcpy(first + PAGE_SIZE - i, long_row.code, i);
+		memcpy(second, long_row.code + i, long_row.len - i);
+		start_at(self->vcpu, gva + PAGE_SIZE - i);
+		check_access(self->vcpu, &long_row.access[0], long_row.name);
+		ASSERT_EQ(long_row.len, self->vcpu->run->exit.insn_len);
+		ASSERT_EQ(0, memcmp(self->vcpu->run->exit.insn, long_row.code, long_row.len));
+	}
+}
+
+/* The last instruction of a page, when there is nothing behind the page. */
+TEST_F(mmio, code_ends_page)
+{
+	u8 *code = vm_ram(self->vm, CODE_A, 2 * PAGE_SIZE);
+	u64 at = CODE_A + PAGE_SIZE - step_a.len, gva = 0x140000000ULL;
+
+	memcpy(code + PAGE_SIZE - step_a.len, step_a.code, step_a.len);
+
+	/* Nothing in the guest's tables. */
+	vm_gva_map(self->vm, gva, CODE_A, PAGE_SIZE, PTE_P, GVA_4K);
+	start_at(self->vcpu, gva + PAGE_SIZE - step_a.len);
+	check_access(self->vcpu, &step_a.access[0], "no page");
+	/* A page that the guest's code may not be fetched from. */
+	vm_gva_map(self->vm, gva + PAGE_SIZE, CODE_A + PAGE_SIZE, PAGE_SIZE, PTE_P | PTE_NX,
+		   GVA_4K);
+	start_at(self->vcpu, gva + PAGE_SIZE - step_a.len);
+	check_access(self->vcpu, &step_a.access[0], "NX page");
+	/* No memory of the host's behind the region. */
+	require(!munmap(code + PAGE_SIZE, PAGE_SIZE));
+	start_at(self->vcpu, at);
+	check_access(self->vcpu, &step_a.access[0], "no host page");
+	/* No region. */
+	vm_unmap(self->vm, CODE_A + PAGE_SIZE, PAGE_SIZE);
+	start_at(self->vcpu, at);
+	check_access(self->vcpu, &step_a.access[0], "no region");
+}
+
+/* -------------------------------------------- a page that the host has to wait for */
+
+static int uffd_missing(void *mem, u64 len)
+{
+	struct uffdio_register reg = {
+		.range = { (uintptr_t)mem, len }, .mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+	struct uffdio_api api = { .api = UFFD_API };
+	int fd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+
+	if (fd < 0)
+		return -1;
+	require(!ioctl(fd, UFFDIO_API, &api));
+	require(!ioctl(fd, UFFDIO_REGISTER, &reg));
+	return fd;
+}
+
+/*
+ * The instruction's bytes may go on where nobody has yet been, and the host may
+ * take its time. The memory map can be changed meanwhile.
+ */
+TEST_F(mmio, code_is_waited_for)
+{
+	u8 *code = vm_ram(self->vm, CODE_A, 2 * PAGE_SIZE);
+	struct async_run run;
+	struct uffdio_zeropage zero = {
+		.range = { (uintptr_t)code + PAGE_SIZE, PAGE_SIZE },
+	};
+	struct pollfd wait = { .events = POLLIN };
+
+	wait.fd = uffd_missing(code + PAGE_SIZE, PAGE_SIZE);
+	if (wait.fd < 0)
+		SKIP(return, "no userfaultfd");
+	memcpy(code + PAGE_SIZE - step_a.len, step_a.code, step_a.len);
+	start_at(self->vcpu, CODE_A + PAGE_SIZE - step_a.len);
+	async_run(&run, self->vcpu);
+	ASSERT_EQ(1, poll(&wait, 1, WAIT_SECONDS * 1000));
+
+	vm_ram(self->vm, CODE_B, PAGE_SIZE);
+	vm_unmap(self->vm, CODE_B, PAGE_SIZE);
+	ASSERT_FALSE(run.finished);
+
+	require(!ioctl(wait.fd, UFFDIO_ZEROPAGE, &zero));
+	ASSERT_EQ(0, async_end(&run));
+	ASSERT_EQ(LODGE_EXIT_MMIO, self->vcpu->run->exit.reason);
+	ASSERT_EQ(LODGE_MMIO_WRITE, self->vcpu->run->exit.mmio.flags);
+	ASSERT_EQ(RAX_IN, self->vcpu->run->exit.mmio.data);
+	close(wait.fd);
 }
 
 /* Above what any memory map has, up to the last address the CPU can form. */

@@ -20,6 +20,9 @@ enum lodge_reg {
 	LODGE_R12, LODGE_R13, LODGE_R14, LODGE_R15,
 };
 
+/* LODGE_INSN_MAX in whole words, as lodge_exit.insn has it. */
+#define LODGE_INSN_ROOM	16
+
 /**
  * struct lodge_pending_io - the instruction that left for user space
  * @reason: LODGE_EXIT_PIO, _MMIO, _RDMSR or _WRMSR; LODGE_EXIT_NONE when there
@@ -27,7 +30,9 @@ enum lodge_reg {
  * @insn_len: instruction length
  * @port_in: PIO: it is an IN
  * @width: PIO: bytes
- * @insn: MMIO: the decoded instruction
+ * @insn: MMIO: the decoded instruction; while @reason is NONE, being decoded
+ * @bytes: MMIO: its bytes
+ * @data: MMIO: what it stores
  */
 struct lodge_pending_io {
 	u32 reason;
@@ -35,6 +40,8 @@ struct lodge_pending_io {
 	bool port_in;
 	u8 width;
 	struct lodge_insn insn;
+	u8 bytes[LODGE_INSN_ROOM];
+	u64 data;
 };
 
 /* Debug register bits, SDM 3B 18.2.3 and 18.2.4. */

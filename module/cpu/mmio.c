@@ -26,12 +26,6 @@ static u64 width_mask(u32 width)
 	return width >= 8 ? ~0ull : (1ull << (8 * width)) - 1;
 }
 
-static bool insn_stores(const struct lodge_insn *insn)
-{
-	return insn->op == LODGE_INSN_STORE || insn->op == LODGE_INSN_STORE_IMM ||
-	       insn->op == LODGE_INSN_STOS || insn->op == LODGE_INSN_MOVS_STORE;
-}
-
 /* ---------------------------------------------------------------- registers */
 
 /*
@@ -48,7 +42,8 @@ static void write_reg(struct lodge_vcpu *vcpu, int reg, u32 width, u64 value)
 	lodge_reg_write(vcpu, reg, value);
 }
 
-static void load_reg(struct lodge_vcpu *vcpu, const struct lodge_insn *insn, u64 data)
+/* Apart, so that a store does not pay for what it needs. */
+static noinline void load_reg(struct lodge_vcpu *vcpu, const struct lodge_insn *insn, u64 data)
 {
 	u32 shift = 64 - 8 * insn->width;
 
@@ -186,10 +181,13 @@ static int write_operand(struct lodge_vcpu *vcpu, const struct ram_operand *op, 
 /*
  * Which operand of a MOVS faulted, is RAM behind the other, and what is to be
  * stored. Both are settled before the access to @gpa happens, because that may
- * have side effects and must not happen twice. Returns as find_operand().
+ * have side effects and must not happen twice. Returns as find_operand(). Apart,
+ * so that MOV does not pay for what this sets up.
  */
-static int resolve_movs(struct lodge_vcpu *vcpu, gpa_t gpa, struct lodge_insn *insn, u64 *data)
+static noinline int resolve_movs(struct lodge_vcpu *vcpu, gpa_t gpa)
 {
+	struct lodge_insn *insn = &vcpu->pending.insn;
+	u64 *data = &vcpu->pending.data;
 	struct ram_operand source, dest;
 	int ret;
 
@@ -212,6 +210,29 @@ static int resolve_movs(struct lodge_vcpu *vcpu, gpa_t gpa, struct lodge_insn *i
 
 /* --------------------------------------------------------------- completion */
 
+/* Apart, as resolve_movs(). */
+static noinline int complete_string(struct lodge_vcpu *vcpu, const struct lodge_insn *insn,
+				    u64 data)
+{
+	struct ram_operand dest;
+	int ret;
+
+	if (insn->op == LODGE_INSN_MOVS_LOAD) {
+		/* Anew: another vCPU may have changed the page tables. */
+		ret = find_operand(vcpu, string_dest(vcpu, insn), insn->width, LODGE_GVA_WRITE,
+				   &dest);
+		if (ret > 0)
+			return 0;
+		if (ret || write_operand(vcpu, &dest, data))
+			return -EFAULT;
+	}
+	if (string_step(vcpu, insn))
+		lodge_skip(vcpu, insn->len);
+	else
+		lodge_iterate(vcpu);
+	return 0;
+}
+
 /**
  * lodge_mmio_complete() - finish an instruction after its access was made
  * @vcpu: the vCPU
@@ -224,29 +245,15 @@ static int resolve_movs(struct lodge_vcpu *vcpu, gpa_t gpa, struct lodge_insn *i
  */
 int lodge_mmio_complete(struct lodge_vcpu *vcpu, const struct lodge_insn *insn, u64 data)
 {
-	struct ram_operand dest;
-	int ret;
-
 	switch (insn->op) {
+	case LODGE_INSN_STORE:
+	case LODGE_INSN_STORE_IMM:
+		break;
 	case LODGE_INSN_LOAD:
 		load_reg(vcpu, insn, data);
 		break;
-	case LODGE_INSN_MOVS_LOAD:
-		/* Anew: another vCPU may have changed the page tables. */
-		ret = find_operand(vcpu, string_dest(vcpu, insn), insn->width, LODGE_GVA_WRITE,
-				   &dest);
-		if (ret > 0)
-			return 0;
-		if (ret || write_operand(vcpu, &dest, data))
-			return -EFAULT;
-		fallthrough;
-	case LODGE_INSN_MOVS_STORE:
-	case LODGE_INSN_STOS:
-		if (!string_step(vcpu, insn)) {
-			lodge_iterate(vcpu);
-			return 0;
-		}
-		break;
+	default:
+		return complete_string(vcpu, insn, data);
 	}
 	lodge_skip(vcpu, insn->len);
 	return 0;
@@ -254,8 +261,8 @@ int lodge_mmio_complete(struct lodge_vcpu *vcpu, const struct lodge_insn *insn, 
 
 /* ------------------------------------------------------------------ the exit */
 
-/* Leave with what is known when the instruction is not understood. */
-static int leave_undecoded(struct lodge_vcpu *vcpu, gpa_t gpa, u32 access, const u8 *bytes, int nr)
+/* Leave with what is known, @nr bytes of it, when the instruction is not understood. */
+static noinline int leave_undecoded(struct lodge_vcpu *vcpu, gpa_t gpa, u32 access, int nr)
 {
 	struct lodge_exit *exit = &vcpu->run->exit;
 
@@ -268,69 +275,79 @@ static int leave_undecoded(struct lodge_vcpu *vcpu, gpa_t gpa, u32 access, const
 		exit->mmio.flags = LODGE_MMIO_UNDECODED |
 				   (access & EPT_ACCESS_WRITE ? LODGE_MMIO_WRITE : 0);
 	if (nr > 0) {
-		memcpy(exit->insn, bytes, nr);
+		memcpy(exit->insn, vcpu->pending.bytes, nr);
 		exit->insn_bytes = nr;
 		exit->flags |= LODGE_EXIT_F_BYTES;
 	}
 	return LODGE_NEXT_LEAVE;
 }
 
-static int leave_decoded(struct lodge_vcpu *vcpu, gpa_t gpa, const struct lodge_insn *insn,
-			 u64 data, const u8 *bytes)
+/* Leave with vcpu->pending as it is now. */
+static int leave_decoded(struct lodge_vcpu *vcpu, gpa_t gpa, bool stores)
 {
+	struct lodge_pending_io *pending = &vcpu->pending;
+	const struct lodge_insn *insn = &pending->insn;
 	struct lodge_exit *exit = &vcpu->run->exit;
 
 	lodge_exit_fill(vcpu, LODGE_EXIT_MMIO, insn->len);
 	exit->flags |= LODGE_EXIT_F_BYTES | LODGE_EXIT_F_COMPLETE;
-	memcpy(exit->insn, bytes, insn->len);
+	/* In two words; what follows the instruction is the guest's as well. */
+	memcpy(exit->insn, pending->bytes, sizeof(exit->insn));
 	exit->insn_bytes = insn->len;
 	exit->mmio.gpa = gpa;
 	exit->mmio.width = insn->width;
-	if (insn_stores(insn)) {
+	if (stores) {
 		exit->mmio.flags = LODGE_MMIO_WRITE;
-		exit->mmio.data = data & width_mask(insn->width);
+		exit->mmio.data = pending->data & width_mask(insn->width);
 	}
 
-	vcpu->pending.reason = LODGE_EXIT_MMIO;
-	vcpu->pending.insn_len = insn->len;
-	vcpu->pending.insn = *insn;
+	pending->reason = LODGE_EXIT_MMIO;
+	pending->insn_len = insn->len;
 	return LODGE_NEXT_LEAVE;
 }
 
 /*
- * What the instruction stores, and for MOVS which way it goes. Returns as
- * find_operand().
+ * Which way the instruction goes, and what it stores, into vcpu->pending. Returns
+ * as find_operand(); for a MOVS all has to be found out first.
  */
-static int resolve_operands(struct lodge_vcpu *vcpu, gpa_t gpa, struct lodge_insn *insn,
-			    u64 *data)
+static int resolve_operands(struct lodge_vcpu *vcpu, gpa_t gpa, bool *stores)
 {
-	*data = 0;
+	struct lodge_pending_io *pending = &vcpu->pending;
+	const struct lodge_insn *insn = &pending->insn;
+	int ret = 0;
+
+	*stores = true;
 	switch (insn->op) {
+	case LODGE_INSN_LOAD:
+		*stores = false;
+		break;
 	case LODGE_INSN_STORE:
-		*data = lodge_reg_read(vcpu, insn->reg) >> (insn->high_byte ? 8 : 0);
-		return 0;
+		pending->data = lodge_reg_read(vcpu, insn->reg) >> (insn->high_byte ? 8 : 0);
+		break;
 	case LODGE_INSN_STORE_IMM:
-		*data = insn->imm;
-		return 0;
+		pending->data = insn->imm;
+		break;
 	case LODGE_INSN_STOS:
-		*data = lodge_reg_read(vcpu, LODGE_RAX);
-		return 0;
-	case LODGE_INSN_MOVS:
-		return resolve_movs(vcpu, gpa, insn, data);
+		pending->data = lodge_reg_read(vcpu, LODGE_RAX);
+		break;
 	default:
-		return 0;
+		ret = resolve_movs(vcpu, gpa);
+		*stores = insn->op == LODGE_INSN_MOVS_STORE;
 	}
+	return ret;
 }
 
-static int serve_lapic(struct lodge_vcpu *vcpu, gpa_t gpa, const struct lodge_insn *insn, u64 data)
+static int serve_lapic(struct lodge_vcpu *vcpu, gpa_t gpa, bool stores)
 {
+	const struct lodge_insn *insn = &vcpu->pending.insn;
+	u64 *data = &vcpu->pending.data;
 	u32 offset = gpa & (LAPIC_MMIO_SIZE - 1);
 
-	if (insn_stores(insn))
-		lapic_mmio_write(vcpu, offset, insn->width, data & width_mask(insn->width));
+	if (stores)
+		lapic_mmio_write(vcpu, offset, insn->width, *data & width_mask(insn->width));
 	else
-		lapic_mmio_read(vcpu, offset, insn->width, &data);
-	return lodge_mmio_complete(vcpu, insn, data);
+		lapic_mmio_read(vcpu, offset, insn->width, data);
+	return lodge_mmio_complete(vcpu, insn, *data);
 }
 
 /**
@@ -348,31 +365,33 @@ static int serve_lapic(struct lodge_vcpu *vcpu, gpa_t gpa, const struct lodge_in
  */
 int lodge_mmio_exit(struct lodge_vcpu *vcpu, gpa_t gpa, u32 access)
 {
-	u8 bytes[LODGE_INSN_MAX];
-	struct lodge_insn insn;
+	struct lodge_insn *insn = &vcpu->pending.insn;
+	u8 *bytes = vcpu->pending.bytes;
+	bool stores;
 	int nr, ret;
-	u64 data;
+	u32 width;
 
 	if (access & EPT_ACCESS_EXEC)
-		return leave_undecoded(vcpu, gpa, access, NULL, 0);
+		return leave_undecoded(vcpu, gpa, access, 0);
 
-	nr = lodge_insn_fetch(vcpu, bytes, sizeof(bytes));
-	if (nr < 0 || lodge_decode(bytes, nr, lodge_code_width(vcpu), &insn) ||
-	    offset_in_page(gpa) + insn.width > PAGE_SIZE)
-		return leave_undecoded(vcpu, gpa, access, bytes, nr);
+	width = lodge_code_width(vcpu);
+	nr = lodge_code_fetch(vcpu, width, bytes, LODGE_INSN_MAX);
+	if (nr < 0 || lodge_decode(bytes, nr, width, insn) ||
+	    offset_in_page(gpa) + insn->width > PAGE_SIZE)
+		return leave_undecoded(vcpu, gpa, access, nr);
 
-	ret = resolve_operands(vcpu, gpa, &insn, &data);
+	ret = resolve_operands(vcpu, gpa, &stores);
 	if (ret > 0)
 		return LODGE_NEXT_ENTER;
 
 	/* A direction that the instruction does not have: it was not its access. */
-	if (ret || insn_stores(&insn) != !!(access & EPT_ACCESS_WRITE))
-		return leave_undecoded(vcpu, gpa, access, bytes, nr);
+	if (ret || stores != !!(access & EPT_ACCESS_WRITE))
+		return leave_undecoded(vcpu, gpa, access, nr);
 
-	if (lapic_mmio_here(vcpu, gpa)) {
-		if (serve_lapic(vcpu, gpa, &insn, data))
-			return leave_undecoded(vcpu, gpa, access, bytes, nr);
+	if (unlikely(lapic_mmio_here(vcpu, gpa))) {
+		if (serve_lapic(vcpu, gpa, stores))
+			return leave_undecoded(vcpu, gpa, access, nr);
 		return LODGE_NEXT_ENTER;
 	}
-	return leave_decoded(vcpu, gpa, &insn, data, bytes);
+	return leave_decoded(vcpu, gpa, stores);
 }

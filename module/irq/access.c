@@ -303,8 +303,8 @@ int lapic_msr_write(struct lodge_vcpu *vcpu, u32 msr, u64 value)
  */
 bool lapic_mmio_here(const struct lodge_vcpu *vcpu, gpa_t gpa)
 {
-	return lapic_mode(&vcpu->lapic) == LAPIC_XAPIC &&
-	       gpa - LAPIC_MMIO_BASE < LAPIC_MMIO_SIZE;
+	return gpa - LAPIC_MMIO_BASE < LAPIC_MMIO_SIZE &&
+	       lapic_mode(&vcpu->lapic) == LAPIC_XAPIC;
 }
 
 /* A reserved address is an error of its own (SDM 3A 11.5.3, ESR bit 7). */

@@ -115,11 +115,13 @@ int lodge_mem_query(struct lodge_mem *mem, struct lodge_mem_region *out, u32 *nr
  * @gpa: in: faulting address
  * @access: in: EPT_ACCESS_*
  * @hva: out: user address behind @gpa, when it is RAM
+ * @faulted_in: out: the host had to bring the page in; else it was only looked up
  */
 struct ept_fault {
 	gpa_t gpa;
 	u32 access;
 	u64 hva;
+	bool faulted_in;
 };
 
 int ept_fault(struct lodge_mem *mem, struct ept_fault *fault);

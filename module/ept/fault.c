@@ -254,12 +254,15 @@ static int install(struct lodge_mem *mem, struct attempt *a, u32 access, struct 
 }
 
 /* One attempt, from the host's page on. -EAGAIN: the world has changed meanwhile. */
-static int attempt(struct lodge_mem *mem, struct attempt *a, u32 access, struct ept_cache *cache)
+static int attempt(struct lodge_mem *mem, struct ept_fault *fault, struct attempt *a,
+		   struct ept_cache *cache)
 {
+	u32 access = fault->access;
 	bool write = access & EPT_ACCESS_WRITE;
 	int level, ret;
 
 	if (!host_lookup(mem->mm, a->hva, &a->host) || (write && !a->host.writable)) {
+		fault->faulted_in = true;
 		ret = host_fault_in(mem->mm, a->hva, write, &a->host);
 		if (ret)
 			return ret;
@@ -335,7 +338,7 @@ static noinline int fault_on_ram(struct lodge_mem *mem, struct ept_fault *fault,
 	attempt_at(&a, r);
 	srcu_read_unlock(&mem->srcu, srcu);
 	for (;;) {
-		ret = attempt(mem, &a, fault->access, &cache);
+		ret = attempt(mem, fault, &a, &cache);
 		if (likely(ret != -EAGAIN))
 			break;
 		ret = wait_to_retry(mem, a.hva);

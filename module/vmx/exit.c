@@ -381,8 +381,10 @@ static int vmx_slow_ept_violation(struct lodge_vcpu *vcpu)
 	};
 	int ret;
 
-	vcpu->vmx.flush_l1d = true;
 	ret = ept_fault(&vcpu->vm->mem, &fault);
+	/* A look-up in page tables leaves nothing of others' in the L1 data cache. */
+	if (fault.faulted_in || ret != EPT_FAULT_MAPPED)
+		vcpu->vmx.flush_l1d = true;
 	if (ret == EPT_FAULT_MAPPED) {
 		vcpu->stats.ept_mapped++;
 		return LODGE_NEXT_ENTER;

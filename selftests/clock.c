@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The VM's clock: kvmclock as the guest reads it, CLOCK_GET and CLOCK_SET. */
+#include "pvclock.h"
 #include "vm.h"
 #include "kselftest_harness.h"
 
@@ -8,19 +9,6 @@
 #define SLACK_NS	(2 * NSEC_PER_MSEC)
 
 #define CLOCKSOURCE	"/sys/devices/system/clocksource/clocksource0/"
-#define PVCLOCK_STABLE	1
-
-/* The page a kvmclock guest reads (MSR_KVM_SYSTEM_TIME). */
-struct pvclock {
-	u32 version;
-	u32 pad0;
-	u64 tsc_timestamp;
-	u64 system_time;
-	u32 tsc_to_system_mul;
-	__s8 tsc_shift;
-	u8 flags;
-	u8 pad[2];
-};
 
 struct wall_clock {
 	u32 version;
@@ -44,40 +32,6 @@ FIXTURE_TEARDOWN(clock)
 {
 	vcpu_destroy(self->vcpu);
 	vm_destroy(self->vm);
-}
-
-static u64 scale(u64 delta, const struct pvclock *p)
-{
-	if (p->tsc_shift < 0)
-		delta >>= -p->tsc_shift;
-	else
-		delta <<= p->tsc_shift;
-	return (delta >> 32) * p->tsc_to_system_mul +
-	       ((delta & 0xffffffff) * p->tsc_to_system_mul >> 32);
-}
-
-/* As a guest kernel reads it. */
-static u64 read_clock_flags(u64 gpa, u8 *flags)
-{
-	const struct pvclock *p = (const struct pvclock *)gpa;
-	u32 version;
-	u64 ns;
-
-	do {
-		version = READ_ONCE(p->version) & ~1U;
-		asm volatile("lfence" : : : "memory");
-		ns = p->system_time + scale(read_tsc() - p->tsc_timestamp, p);
-		*flags = p->flags;
-		asm volatile("lfence" : : : "memory");
-	} while (version != READ_ONCE(p->version));
-	return ns;
-}
-
-static u64 read_clock(u64 gpa)
-{
-	u8 flags;
-
-	return read_clock_flags(gpa, &flags);
 }
 
 static u64 get_clock(struct vm *vm, struct lodge_clock *clock)
@@ -159,12 +113,12 @@ static void watch_clock(u64 gpa)
 	wrmsr(MSR_KVM_SYSTEM_TIME, gpa | 1);
 	GUEST_EQ(rdmsr(MSR_KVM_SYSTEM_TIME), gpa | 1);
 	for (i = 0; i < 1000; i++) {
-		now = read_clock(gpa);
+		now = guest_read_clock(gpa);
 		GUEST_ASSERT(now >= last);
 		last = now;
 	}
 	for (;;)
-		guest_value(read_clock(gpa));
+		guest_value(guest_read_clock(gpa));
 }
 
 TEST_F(clock, guest_reads)
@@ -244,7 +198,7 @@ static void watch_together(u64 id)
 	wrmsr(MSR_KVM_SYSTEM_TIME, gpa | 1);
 	while (!READ_ONCE(stop)) {
 		before = __atomic_load_n(&latest, __ATOMIC_SEQ_CST);
-		now = read_clock_flags(gpa, &flags);
+		now = guest_read_clock_flags(gpa, &flags);
 		if (!(flags & PVCLOCK_STABLE))
 			now = raise_to(&last_value, now);
 		GUEST_ASSERT(now >= before);

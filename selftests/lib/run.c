@@ -167,8 +167,7 @@ static struct guest_msg message_of(struct vcpu *vcpu, const struct lodge_gprs *g
 	return msg;
 }
 
-/* Whatever exit was expected: a guest that complains is heard. */
-static void check_complaint(struct vcpu *vcpu)
+void guest_hear(struct vcpu *vcpu)
 {
 	const struct lodge_exit *exit = &vcpu->run->exit;
 	struct lodge_vcpu_state state = {};
@@ -208,7 +207,7 @@ struct lodge_exit *vcpu_run_until(struct vcpu *vcpu, u32 reason)
 	if (error)
 		vcpu_fail(vcpu, "RUN gave %s, wanted exit %s", strerror(error),
 			  exit_name(reason));
-	check_complaint(vcpu);
+	guest_hear(vcpu);
 	if (vcpu->run->exit.reason != reason)
 		vcpu_fail(vcpu, "wanted exit %s", exit_name(reason));
 	return &vcpu->run->exit;

@@ -134,6 +134,9 @@ struct lodge_exit *vcpu_run_until(struct vcpu *vcpu, u32 reason);
 /* The same, to be completed by the next RUN as done, with @data for a read. */
 struct lodge_exit *vcpu_run_complete(struct vcpu *vcpu, u32 reason, u64 data);
 
+/* After a RUN: the test fails when the guest has complained. */
+void guest_hear(struct vcpu *vcpu);
+
 /* RUN until the guest says something; nothing else may happen. */
 struct guest_msg guest_run(struct vcpu *vcpu);
 /* RUN; the guest must say exactly this. */

@@ -18,6 +18,9 @@
  *	/emu/command	the command's arguments, each ending in NUL
  *	/emu/module	arguments of lodge.ko, each ending in NUL; absent: no module
  *	/emu/terminal	"ROWS COLUMNS TERM": run on ttyS1; absent: output to frames
+ *
+ * The command finds the number of this boot, from 1, in EMU_BOOT: when it reboots
+ * the host, by whatever way, it is run again.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -48,6 +51,8 @@
 #define MAX_PAYLOAD	8192
 #define MAX_ARGS	4096
 #define TERMINAL	"/dev/ttyS1"
+#define CMOS_PORT	0x70		/* of the register's number; the next is its value's */
+#define CMOS_BOOTS	0x7e		/* a register that nobody else uses */
 
 enum frame {
 	FRAME_STARTED = 'b',	/* boot is over; payload: seconds since power-on */
@@ -91,6 +96,18 @@ static void sendf(enum frame type, const char *format, ...)
 	if (n >= (int)sizeof(text))
 		n = sizeof(text) - 1;
 	send_frame(type, text, n);
+}
+
+/* The number of this boot: the real-time clock's memory outlasts every kind of reset. */
+static int count_boot(void)
+{
+	int boots;
+
+	outb(CMOS_BOOTS, CMOS_PORT);
+	boots = inb(CMOS_PORT + 1) + 1;
+	outb(CMOS_BOOTS, CMOS_PORT);
+	outb(boots, CMOS_PORT + 1);
+	return boots;
 }
 
 static _Noreturn void power_off(void)
@@ -366,7 +383,7 @@ int main(void)
 	static char *modprobe[MAX_ARGS] = { "modprobe", "lodge" };
 	static char *command[MAX_ARGS];
 	int kmsg, children, status;
-	char *text, *terminal;
+	char *text, *terminal, boots[16];
 	struct timespec now;
 	sigset_t set;
 	size_t len;
@@ -386,6 +403,8 @@ int main(void)
 	setenv("USER", "root", 1);
 	setenv("SHELL", "/bin/sh", 1);
 	setenv("TERM", "dumb", 1);
+	snprintf(boots, sizeof(boots), "%d", count_boot());
+	setenv("EMU_BOOT", boots, 1);
 	mkdir("/root", 0700);
 	if (chdir("/root"))
 		fail("/root");

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Run Bochs on a prepared directory, and tell how the emulated host fared.
 
-usage: run.py [--timeout SECONDS] [--log FILE] [--interactive] DIR
+usage: run.py [--timeout SECONDS] [--log FILE] [--interactive] [--reboots N] DIR
 
 The last step of `emu`.  It starts the emulator on DIR/bochsrc, takes init.c's
 frames out of what the emulator prints, sends the command's output on, keeps
@@ -52,6 +52,8 @@ REPORT_LINES = 60
 CHATTER = re.compile(
     r"\d+i\[|\d+e\[SIM|=====|\(\d+\)\.\[0\]|Next at t=|<bochs:|  +Bochs x86|"
     r"  +Built from|  +Timestamp|Bochs is exiting")
+# The first line of a kernel's log
+BOOT = re.compile(r"\] Linux version ")
 STAMP = re.compile(r"^\[ *(\d+\.\d+)\]")
 
 
@@ -97,16 +99,26 @@ class Frames:
     def feed(self, data):
         self.buffer += data
         while self.buffer:
+            keep = len(self.nonce) - 1
             if self.left:
-                # pass payload on as it comes, so that nothing waits
                 part = self.buffer[:self.left]
+                cut = part.find(self.nonce)
+                if cut >= 0:
+                    # the host was reset in the middle of a frame
+                    part = part[:cut]
+                    self.left = 0
+                elif len(part) < self.left:
+                    part = part[:-keep]     # may be the beginning of a nonce
+                    if not part:
+                        return
+                    self.left -= len(part)
+                else:
+                    self.left = 0
                 self.buffer = self.buffer[len(part):]
-                self.left -= len(part)
-                self.on_frame(self.kind, part, self.left == 0)
+                self.on_frame(self.kind, part, self.left == 0, cut >= 0)
                 continue
             at = self.buffer.find(self.nonce)
             if at < 0:
-                keep = len(self.nonce) - 1
                 self.on_noise(self.buffer[:-keep])
                 self.buffer = self.buffer[-keep:]
                 return
@@ -121,15 +133,16 @@ class Frames:
 
 
 class Host:
-    def __init__(self, directory, timeout, log, interactive):
+    def __init__(self, directory, timeout, log, interactive, reboots):
         self.dir = directory
         self.timeout = timeout
         self.log_path = log
         self.interactive = interactive
+        self.reboots = reboots      # times the command will yet boot the host again
         self.bochs = None
         self.saved_tty = None
         self.master = -1
-        self.started = None         # host's clock when init began
+        self.started = []           # host's clock when init began, by boot
         self.status = None
         self.module_error = None
         self.error = None
@@ -137,6 +150,8 @@ class Host:
         self.text = {}              # frames of few bytes, while they come
         self.ended_at = None        # when we learnt that the end is near
         self.kill_key = False
+        self.serial_seen = 0        # bytes of the console looked at
+        self.serial_start = 0       # where the last boot's begin
         self.kernel_log = open(f"{directory}/kernel.log", "wb", buffering=0)
         self.noise = open(f"{directory}/bochs.out", "wb", buffering=0)
         with open(f"{directory}/nonce", "rb") as f:
@@ -155,7 +170,7 @@ class Host:
 
     # -- what the host says
 
-    def on_frame(self, kind, data, last):
+    def on_frame(self, kind, data, last, cut):
         if kind == "o":
             write_all(1, data)
             return
@@ -166,10 +181,10 @@ class Host:
         if not last:
             return
         text = self.text.pop(kind).decode(errors="replace")
+        if cut:
+            return
         if kind == "b":
-            self.started = float(text)
-            # The kernel has read it all; nothing big stays if we are killed.
-            os.unlink(self.path("disk.img"))
+            self.on_boot(float(text))
         elif kind == "a":
             self.sections = text
         elif kind == "m":
@@ -182,6 +197,18 @@ class Host:
             say(f"frame of unknown type {kind!r}")
         if kind in "mes":
             self.ended_at = time.monotonic()
+
+    def on_boot(self, clock):
+        if not self.started:
+            # Nothing big stays if we are killed; the emulator has it open.
+            os.unlink(self.path("disk.img"))
+        elif self.reboots:
+            self.reboots -= 1
+            self.serial_start = self.serial_size()
+        else:
+            self.error = "it was reset and has booted again"
+            self.ended_at = time.monotonic()
+        self.started.append(clock)
 
     # -- running
 
@@ -219,18 +246,24 @@ class Host:
             termios.tcsetattr(0, termios.TCSAFLUSH, self.saved_tty)
             self.saved_tty = None
 
+    def serial_size(self):
+        try:
+            return os.path.getsize(self.path("serial.log"))
+        except FileNotFoundError:
+            return 0
+
     def watch_serial(self):
         """Has the console told of something that ends the host?"""
-        size = os.path.getsize(self.path("serial.log")) \
-            if os.path.exists(self.path("serial.log")) else 0
-        if size == self.serial_size:
+        size = self.serial_size()
+        if size == self.serial_seen:
             return False
-        self.serial_size = size
-        return bool(FATAL.search(self.read("serial.log")))
+        self.serial_seen = size
+        # A host that shall boot again may do so by a panic.
+        return not self.reboots and \
+            bool(FATAL.search(self.read("serial.log"), self.serial_start))
 
     def loop(self):
         out = self.bochs.stdout.fileno()
-        self.serial_size = 0
         next_look = 0
         watched = [out]
         if self.interactive:
@@ -296,11 +329,15 @@ class Host:
             # What came after the last frame is on the console only.
             lines += [line for line in self.read("serial.log").splitlines()]
         skip = 0
+        boots = iter(self.started)
+        started = None
         for i, line in enumerate(lines):
+            if BOOT.search(line):
+                started = next(boots, None)
             if i < skip or not BAD.search(line):
                 continue
             stamp = STAMP.match(line)
-            if stamp and self.started and float(stamp[1]) < self.started:
+            if stamp and started and float(stamp[1]) < started:
                 continue
             report = [line]
             for more in lines[i + 1:i + REPORT_LINES]:
@@ -406,7 +443,7 @@ class Host:
 
 
 def main(argv):
-    timeout, log, interactive = math.inf, None, False
+    timeout, log, interactive, reboots = math.inf, None, False, 0
     while argv and argv[0].startswith("--"):
         option = argv.pop(0)
         if option == "--timeout":
@@ -415,6 +452,8 @@ def main(argv):
             log = argv.pop(0)
         elif option == "--interactive":
             interactive = True
+        elif option == "--reboots":
+            reboots = int(argv.pop(0))
         else:
             sys.exit(__doc__)
     if len(argv) != 1:
@@ -426,7 +465,7 @@ def main(argv):
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, on_signal)
 
-    host = Host(argv[0], timeout, log, interactive)
+    host = Host(argv[0], timeout, log, interactive, reboots)
     try:
         host.start()
         verdict = host.loop()

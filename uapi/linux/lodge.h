@@ -191,8 +191,9 @@ struct lodge_msr_list {
  * @flags: in: must be 0
  *
  * Returns the VM's file descriptor. The first VM takes VMX on every CPU; EBUSY
- * when another hypervisor holds it (LODGE_GET_INFO names it). The VM's memory
- * is memory of the calling process.
+ * when another hypervisor holds it (LODGE_GET_INFO names it), or KVM is there;
+ * EOPNOTSUPP when a CPU lacks what the others have (the kernel's log names it).
+ * The VM's memory is memory of the calling process.
  */
 struct lodge_create_vm {
 	__u32 size;

@@ -338,9 +338,18 @@ static bool check_module(void)
 
 /* --- the host's own weaknesses --------------------------------------------------------------- */
 
+static bool begins_with_any(const char *text, const char *const *words, size_t nr)
+{
+	for (size_t i = 0; i < nr; i++)
+		if (!strncmp(text, words[i], strlen(words[i])))
+			return true;
+	return false;
+}
+
 /* Those that a guest could use against the host. */
 static void check_vulnerabilities(void)
 {
+	static const char *const bad[] = { "Vulnerable", "KVM: Vulnerable", "Unknown" };
 	static const char *const names[] = {
 		"l1tf", "mds", "tsx_async_abort", "mmio_stale_data",
 		"reg_file_data_sampling", "itlb_multihit", "spectre_v2", "vmscape",
@@ -351,7 +360,7 @@ static void check_vulnerabilities(void)
 		snprintf(path, sizeof(path), VULNERABILITIES "%s", names[i]);
 		if (!read_text(path, text, sizeof(text)))
 			continue;
-		if (strncmp(text, "Vulnerable", 10) && strncmp(text, "KVM: Vulnerable", 15))
+		if (!begins_with_any(text, bad, ARRAY_SIZE(bad)))
 			good("CPU bug %s: %s", names[i], text);
 		else
 			doubtful("run trusted guests only; see the kernel's hw-vuln pages",

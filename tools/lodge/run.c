@@ -143,7 +143,7 @@ static int parse_options(struct config *c, int argc, char **argv)
 	int option, at = optind;
 
 	opterr = 0;
-	while ((option = getopt_long(argc, argv, "+:", options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "+:h", options, NULL)) != -1) {
 		if (option == 'h')
 			return 1;
 		if (take_option(c, option, argv[at]))

@@ -561,6 +561,7 @@ static void say_two_slowly(u64 arg)
 	for (i = 0; i < 1000; i++)
 		cpu_relax();
 	guest_sync(2);
+	guest_done();
 }
 
 TEST_F(run, stats_grow)

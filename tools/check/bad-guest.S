@@ -39,6 +39,9 @@ keys:					/* r restarts it, any other switches it off */
 1:	in	%dx, %al
 	test	$0x01, %al		/* a key is there */
 	jz	1b
+	mov	$0x3fc, %dx
+	xor	%al, %al		/* no more: that would be lost with the port */
+	out	%al, %dx
 	mov	$0x3f8, %dx
 	in	%dx, %al
 	mov	$0x602, %dx		/* reset register */

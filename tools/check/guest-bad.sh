@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=dash
 #
-# In the emulated host, for other scripts to source: guests that come to a bad end,
-# and what "lodge run" must make of it.
+# In the emulated host, for other scripts to source: the guests of bad-guest.S, and
+# what "lodge run" must make of them.
 
 # ends NAME STATUS SECONDS ARGS...: SIGINT comes after SECONDS; the status and, when
 # a guest has come to its end, the registers are told.
@@ -22,14 +22,16 @@ ends() {
 	head -n 3 err
 }
 
-# restarts [LODGE-OPTION...]: what is typed is not lost when the guest restarts
-restarts() {
-	printf rrp | timeout -k 20 60 lodge run --kernel /guest/bad-keys --mem 32M "$@" >out 2>err
+# well NAME ARGS...: it powers itself off soon
+well() {
+	name=$1
+	shift
+	timeout -k 20 60 lodge run --kernel "$@" >out 2>err
 	status=$?
 	if [ $status = 0 ]; then
-		echo "@ok keys reach a guest that restarts"
+		echo "@ok $name"
 	else
-		echo "@not ok keys reach a guest that restarts: status $status"
+		echo "@not ok $name: status $status"
 	fi
 	head -n 3 err
 }
@@ -42,5 +44,6 @@ bad_guests() {
 	ends "a guest that loops" 130 3 /guest/bad-busy --mem 32M "$@"
 	ends "a guest that halts with interrupts off" 130 3 /guest/bad-halt --mem 32M "$@"
 	ends "two CPUs, one looping" 130 3 /guest/bad-busy --mem 32M --cpus 2 "$@"
-	restarts "$@"
+	printf rrp | well "keys reach a guest that restarts" /guest/bad-keys --mem 32M "$@"
+	well "a level-triggered pin interrupts again" /guest/bad-level --mem 32M "$@" </dev/null
 }

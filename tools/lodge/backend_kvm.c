@@ -23,7 +23,13 @@
 #include "machine.h"
 
 #define KVM_DEVICE	"/dev/kvm"
-#define VECTORS		256
+
+/*
+ * An interrupt route for each vector there can be (SDM 3A 11.5.2). KVM keeps the
+ * number of those that are the I/O APIC's in 8 bits, so 256 would be none.
+ */
+#define FIRST_VECTOR	16
+#define ROUTES		(256 - FIRST_VECTOR)
 
 /* Makes KVM_RUN come back: a signal that does nothing else. */
 #define KICK_SIGNAL	SIGUSR1
@@ -37,12 +43,12 @@
  * struct kvm_vm - a VM of KVM
  * @vm: as all back ends have it
  * @lock: guards what follows, and the VM's interrupt routes
- * @level: vectors that have been sent level triggered
+ * @level: vectors that have been sent level triggered, from FIRST_VECTOR on
  */
 struct kvm_vm {
 	struct vm vm;
 	pthread_mutex_t lock;
-	bool level[VECTORS];
+	bool level[ROUTES];
 };
 
 static struct kvm_vm *to_kvm(struct vm *vm)
@@ -109,10 +115,10 @@ static int reserve_pages(int fd)
 	return 0;
 }
 
-/* Interrupt routes up to VECTORS are the I/O APIC's: see kvm_send_msi(). */
+/* Interrupt routes up to ROUTES are the I/O APIC's: see route_level(). */
 static int split_irqchip(int fd)
 {
-	struct kvm_enable_cap cap = { .cap = KVM_CAP_SPLIT_IRQCHIP, .args[0] = VECTORS };
+	struct kvm_enable_cap cap = { .cap = KVM_CAP_SPLIT_IRQCHIP, .args[0] = ROUTES };
 
 	if (ioctl(fd, KVM_ENABLE_CAP, &cap))
 		return complain("cannot have KVM's local APIC alone: %s", strerror(errno));
@@ -198,26 +204,29 @@ static int kvm_map_ram(struct vm *vm, const struct ram *ram)
 
 /*
  * KVM tells of an EOI only for vectors that it finds level triggered among the I/O
- * APIC's routes. Route N is vector N to everybody, whoever gets it in truth; made
- * when that vector is first sent so, and left there: an EOI too many does no harm.
+ * APIC's routes. There is one for each vector, to everybody, whoever gets it in
+ * truth; made when that vector is first sent so, and left there: an EOI too many
+ * does no harm.
  */
 static void route_level(struct kvm_vm *kvm, u8 vector)
 {
 	struct {
 		struct kvm_irq_routing head;
-		struct kvm_irq_routing_entry e[VECTORS];
+		struct kvm_irq_routing_entry e[ROUTES];
 	} routes = { 0 };
 
+	if (vector < FIRST_VECTOR)
+		return;
 	pthread_mutex_lock(&kvm->lock);
-	if (!kvm->level[vector]) {
-		kvm->level[vector] = true;
-		for (u32 i = 0; i < VECTORS; i++)
+	if (!kvm->level[vector - FIRST_VECTOR]) {
+		kvm->level[vector - FIRST_VECTOR] = true;
+		for (u32 i = 0; i < ROUTES; i++)
 			if (kvm->level[i])
 				routes.e[routes.head.nr++] = (struct kvm_irq_routing_entry){
 					.gsi = i,
 					.type = KVM_IRQ_ROUTING_MSI,
 					.u.msi.address_lo = LAPIC_ADDR | MSI_TO_ALL,
-					.u.msi.data = i | MSI_LEVEL,
+					.u.msi.data = (i + FIRST_VECTOR) | MSI_LEVEL,
 				};
 		ioctl(kvm->vm.fd, KVM_SET_GSI_ROUTING, &routes);
 	}

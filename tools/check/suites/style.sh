@@ -19,7 +19,7 @@ scripts() {
 }
 
 everything() {
-	find . -type f ! -path './build/*' ! -path './.git/*' | sort
+	find . \( -path ./build -o -path ./.git \) -prune -o -type f -print | sort
 }
 
 # What checkpatch says that does not fit: this tree has no MAINTAINERS file; a

@@ -343,6 +343,7 @@ static int serve_lapic(struct lodge_vcpu *vcpu, gpa_t gpa, bool stores)
 	u64 *data = &vcpu->pending.data;
 	u32 offset = gpa & (LAPIC_MMIO_SIZE - 1);
 
+	vcpu->vmx.recheck = true;	/* an interrupt may have become due */
 	if (stores)
 		lapic_mmio_write(vcpu, offset, insn->width, *data & width_mask(insn->width));
 	else

@@ -389,7 +389,6 @@ static int vmx_slow_ept_violation(struct lodge_vcpu *vcpu)
 		vcpu->stats.ept_mapped++;
 		return LODGE_NEXT_ENTER;
 	}
-	vcpu->vmx.recheck = true;	/* it may mean the local APIC */
 	if (ret == EPT_FAULT_MMIO)
 		return vmx_operand_fault(vcpu) ?
 			lodge_mmio_exit(vcpu, fault.gpa, fault.access) : vmx_slow_unhandled(vcpu);

@@ -260,7 +260,7 @@ static void check_kvm(void)
 
 /* --- module ------------------------------------------------------------------------------ */
 
-static void fail_open(int error)
+static void fail_open(int error, bool cpu_fits)
 {
 	if (error == EACCES || error == EPERM)
 		bad("become root, or have a udev rule made for a group of yours",
@@ -268,6 +268,8 @@ static void fail_open(int error)
 	else if (!access("/sys/module/lodge", F_OK))
 		bad("is devtmpfs mounted on /dev?", "module: loaded, but " LODGE_DEVICE ": %s",
 		    strerror(error));
+	else if (!cpu_fits)
+		bad("it needs VT-x; see above", "module: not loaded");
 	else
 		bad("'modprobe lodge' or 'insmod lodge.ko'; if that fails, 'dmesg' says why",
 		    "module: not loaded");
@@ -315,13 +317,13 @@ static void show_status(const struct lodge_info *info)
 }
 
 /* Return: false when the module cannot be asked. */
-static bool check_module(void)
+static bool check_module(bool cpu_fits)
 {
 	struct lodge_info info = { .size = sizeof(info) };
 	int dev = open(LODGE_DEVICE, O_RDWR | O_CLOEXEC), err;
 
 	if (dev < 0) {
-		fail_open(errno);
+		fail_open(errno, cpu_fits);
 		return false;
 	}
 	err = ioctl(dev, LODGE_GET_INFO, &info) ? errno : 0;
@@ -382,6 +384,8 @@ static void check_memory(void)
 
 int cmd_doctor(int argc, char **argv)
 {
+	bool cpu_fits;
+
 	if (argc > 1 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))) {
 		fputs(help, stdout);
 		return EXIT_OK;
@@ -392,9 +396,10 @@ int cmd_doctor(int argc, char **argv)
 	}
 
 	check_kernel();
-	if (check_cpu())
+	cpu_fits = check_cpu();
+	if (cpu_fits)
 		check_vmx_floor();
-	if (!check_module()) {
+	if (!check_module(cpu_fits)) {
 		check_lockdown();
 		check_kvm();
 	}

@@ -3,6 +3,7 @@
  * "lodge run": its options, and the life of a virtual machine through all its
  * reboots.
  */
+#include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
 #include <poll.h>
@@ -55,7 +56,7 @@ static int parse_size(const char *text, u64 *size)
 
 	errno = 0;
 	n = strtoull(text, &end, 10);
-	unit = *end ? strchr(units, *end) : NULL;
+	unit = *end ? strchr(units, toupper((unsigned char)*end)) : NULL;
 	if (end == text || text[0] == '-' || !unit || end[1])
 		return complain("--mem %s: not a size; say for example 512M or 4G", text);
 	if (errno || n > BIT_ULL(62) >> (10 * (unit - units + 1)))

@@ -5,8 +5,11 @@
  *
  * The host really does sleep: so only where the environment says how, by the word
  * for /sys/power/state in LODGE_TEST_SUSPEND, and where something wakes it. (The
- * emulated machine wakes at once.)
+ * emulated machine wakes at once.) LODGE_TEST_RIVAL is the file of the module
+ * tools/check/rival.
  */
+#include <sys/syscall.h>
+
 #include "pvclock.h"
 #include "vm.h"
 #include "kselftest_harness.h"
@@ -241,6 +244,89 @@ TEST_F(suspend, guests_go_on)
 		ASSERT_TRUE(pin_to_cpu(0, self->cpus[i]));
 		run_new_vm();
 	}
+}
+
+/* ------------------------------------------------------- a CPU without VMX */
+
+struct wanderer {
+	struct vcpu *vcpu;
+	int tid;
+	int error;	/* that ended RUN */
+};
+
+static void *wander(void *arg)
+{
+	struct wanderer *w = arg;
+
+	WRITE_ONCE(w->tid, syscall(SYS_gettid));
+	do {
+		w->error = vcpu_run(w->vcpu);
+	} while (w->error == EINTR);
+	return NULL;
+}
+
+FIXTURE(rival)
+{
+	const char *state, *module;
+	int first, last;	/* CPUs */
+	struct vm *vm;
+	struct vcpu *idle, *inside;
+};
+
+FIXTURE_SETUP(rival)
+{
+	int cpus[64], nr = online_cpus(cpus, 64);
+
+	self->state = getenv("LODGE_TEST_SUSPEND");
+	self->module = getenv("LODGE_TEST_RIVAL");
+	if (!self->state || !self->module || nr < 2)
+		SKIP(_exit(SKIPPED), "wants LODGE_TEST_SUSPEND, LODGE_TEST_RIVAL and 2 CPUs");
+	self->first = cpus[0];
+	self->last = cpus[nr - 1];
+	require(!run_command((const char *const[]){ "insmod", self->module, NULL }));
+	self->vm = vm_create();
+	self->idle = vcpu_create_at(self->vm, 0, two_words, 0);
+	self->inside = vcpu_create_at(self->vm, 1, spin, 0);
+}
+
+FIXTURE_TEARDOWN(rival)
+{
+	vcpu_destroy(self->idle);
+	vcpu_destroy(self->inside);
+	vm_destroy(self->vm);
+	require(!module_unload("rival"));
+	require(pin_to_cpu(0, self->first));
+	run_new_vm();
+}
+
+TEST_F(rival, cpu_without_vmx)
+{
+	struct wanderer w = { .vcpu = self->inside };
+	struct lodge_vcpu_state state = {};
+	pthread_t thread;
+
+	ASSERT_TRUE(pin_to_cpu(0, self->first));
+	guest_run_sync(self->idle, 1);
+	ASSERT_TRUE(pin_to_cpu(0, self->last));
+	thread = spawn(wander, &w);
+	wait_until(READ_ONCE(seen[1].laps));
+	ASSERT_EQ(0, write_text("/sys/power/state", self->state));
+
+	/* The first CPU is the rival's: who comes there with nothing loses nothing. */
+	ASSERT_TRUE(pin_to_cpu(0, self->first));
+	EXPECT_EQ(EIO, vcpu_run(self->idle));
+	EXPECT_EQ(-EIO, vcpu_try_get(self->idle, &state, LODGE_STATE_SHARED));
+	EXPECT_EQ(-EIO, vcpu_try_create(self->vm, 2));
+	ASSERT_TRUE(pin_to_cpu(0, self->last));
+	guest_run_sync(self->idle, 2);
+
+	/* Who comes in the middle of it is lost, and told so wherever it goes. */
+	ASSERT_TRUE(pin_to_cpu(w.tid, self->first));
+	join(thread);
+	EXPECT_EQ(EIO, w.error);
+	EXPECT_EQ(EIO, vcpu_run(self->inside));
+	EXPECT_EQ(-EIO, vcpu_try_get(self->inside, &state, LODGE_STATE_SHARED));
+	guest_run_done(self->idle);
 }
 
 TEST_HARNESS_MAIN

@@ -11,13 +11,13 @@
 
 # steps HOST REBOOTS EMU-OPTIONS KERNEL-PARAMETERS STEP...: that host, and its next boots
 steps() {
-	local host=$1 reboots=$2 options=$3 append=$4 kind=image status=0
+	local host=$1 reboots=$2 switches=$3 append=$4 kind=image status=0
 	shift 4
-	[[ $options != *--cloud* ]] || kind=cloud-image
+	[[ $switches != *--cloud* ]] || kind=cloud-image
 	/usr/bin/python3 -B tools/testbench/mkdisk.py --extract "$(tools/build/kernel $kind "$host")"/boot/vmlinuz-* \
 		"$work/overlay/guest/vmlinux"
 	# shellcheck disable=SC2086
-	machine --overlay "$work/overlay" --timeout "$(left)" --host "$host" $options \
+	machine --overlay "$work/overlay" --timeout "$(left)" --host "$host" $switches \
 		--append "$append" --cpus 2 --reboots "$reboots" -- /guest/power.sh "$@" ||
 		status=$?
 	adopt < <(results | sed -E "s/^((not )?ok) /\\1 $host: /")

@@ -40,7 +40,7 @@ enum lodge_request {
 	LODGE_REQ_PAUSE,	/* the VM pauses */
 	LODGE_REQ_STATE,	/* another thread wants vcpu->mutex */
 	LODGE_REQ_IRQ,		/* the APIC has something new */
-	LODGE_REQ_TIMER,	/* the APIC timer fired */
+	LODGE_REQ_TIMER,	/* the APIC timer ended a sleep */
 	LODGE_REQ_NMI,		/* vcpu->nmis_sent is not zero */
 	LODGE_REQ_INIT,		/* INIT arrived */
 	LODGE_REQ_SIPI,		/* SIPI arrived: vcpu->sipi_vector */

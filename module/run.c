@@ -125,7 +125,7 @@ static void lodge_take_sipi(struct lodge_vcpu *vcpu)
 
 static void lodge_take_nothing(struct lodge_vcpu *vcpu)
 {
-	/* The look at the APIC comes with the next entry, as after any request. */
+	/* The look at the APIC and its timer comes anyway, as after any request. */
 }
 
 /* Requests that do not leave RUN, in the order in which they are taken. */
@@ -135,7 +135,7 @@ static const struct {
 } lodge_requests[] = {
 	{ LODGE_REQ_INIT, lodge_take_init },
 	{ LODGE_REQ_SIPI, lodge_take_sipi },
-	{ LODGE_REQ_TIMER, lapic_take_timer },
+	{ LODGE_REQ_TIMER, lodge_take_nothing },
 	{ LODGE_REQ_NMI, lodge_take_nmis },
 	{ LODGE_REQ_IRQ, lodge_take_nothing },
 	{ LODGE_REQ_CLOCK, kvmclock_update },
@@ -200,16 +200,21 @@ static int lodge_host_wants(struct lodge_vcpu *vcpu)
 static void lodge_block(struct lodge_vcpu *vcpu)
 {
 	vcpu->stats.halts++;
+	lapic_sleep_begin(vcpu);
 	rcuwait_wait_event(&vcpu->wait,
 			   READ_ONCE(vcpu->requests) || signal_pending(current),
 			   TASK_INTERRUPTIBLE);
+	lapic_sleep_end(vcpu);
 }
 
 /* Return: true when the vCPU executes instructions. */
 static bool lodge_runnable(struct lodge_vcpu *vcpu)
 {
-	if (vcpu->mp_state == LODGE_MP_HALTED && vmx_can_wake(vcpu))
-		vcpu->mp_state = LODGE_MP_RUNNABLE;
+	if (vcpu->mp_state == LODGE_MP_HALTED) {
+		lapic_take_timer(vcpu);
+		if (vmx_can_wake(vcpu))
+			vcpu->mp_state = LODGE_MP_RUNNABLE;
+	}
 	return vcpu->mp_state == LODGE_MP_RUNNABLE;
 }
 

@@ -203,7 +203,7 @@ static void shift_tsc(struct lodge_vcpu *vcpu, u64 delta)
 {
 	vcpu->vmx.tsc_offset += delta;
 	vmcs_write(VMCS_TSC_OFFSET, vcpu->vmx.tsc_offset);
-	lapic_tsc_changed(vcpu);
+	lapic_tsc_changed(vcpu, delta);
 	set_bit(LODGE_REQ_CLOCK, &vcpu->requests);
 }
 

@@ -27,12 +27,10 @@
  *	everything else is the owner's, read by senders
  * @base: IA32_APIC_BASE; the owner's, read by senders
  * @errors: ESR bits gathered since the guest last wrote the ESR; atomic
- * @timer: fires the LVT timer; re-armed by the owner, cancelled before the vCPU goes
- * @tsc_deadline: IA32_TSC_DEADLINE; the owner's
- * @timer_target: when @timer fires, CLOCK_MONOTONIC; 0 while the timer is
- *	stopped; the owner's
- * @timer_period: periodic mode: nanoseconds, else 0; the owner's
- * @timer_fired: @timer has fired and the owner has not taken it over; atomic
+ * @timer: wakes the owner's thread from its sleep, else inactive
+ * @timer_tsc: when the LVT timer fires, as guest TSC; 0: it is stopped. In
+ *	TSC-deadline mode this is IA32_TSC_DEADLINE. The owner's
+ * @timer_period: periodic mode: ticks of the TSC, else 0; the owner's
  * @eoi_due: @eoi_level is not empty; the owner's
  * @eoi_level: vectors of level interrupts that were acknowledged and that user
  *	space has not been told of; the owner's
@@ -43,10 +41,8 @@ struct lapic {
 	u64 base;
 	atomic_t errors;
 	struct hrtimer timer;
-	u64 tsc_deadline;
-	ktime_t timer_target;
+	u64 timer_tsc;
 	u64 timer_period;
-	atomic_t timer_fired;
 	bool eoi_due;
 	DECLARE_BITMAP(eoi_level, 256);
 };
@@ -83,7 +79,7 @@ int lapic_msr_write(struct lodge_vcpu *vcpu, u32 msr, u64 value);
 int lapic_base_write(struct lodge_vcpu *vcpu, u64 value, bool from_host);
 u64 lapic_tsc_deadline_read(struct lodge_vcpu *vcpu);
 void lapic_tsc_deadline_write(struct lodge_vcpu *vcpu, u64 value);
-void lapic_tsc_changed(struct lodge_vcpu *vcpu);	/* the guest's TSC has jumped */
+void lapic_tsc_changed(struct lodge_vcpu *vcpu, u64 delta);
 void lapic_mmio_read(struct lodge_vcpu *vcpu, u32 offset, u32 width, u64 *value);
 void lapic_mmio_write(struct lodge_vcpu *vcpu, u32 offset, u32 width, u64 value);
 bool lapic_mmio_here(const struct lodge_vcpu *vcpu, gpa_t gpa);
@@ -91,7 +87,9 @@ u64 lapic_cr8_read(const struct lodge_vcpu *vcpu);
 void lapic_cr8_write(struct lodge_vcpu *vcpu, u64 value);
 
 /* What the run loop asks; owner. */
-void lapic_take_timer(struct lodge_vcpu *vcpu);
+u64 lapic_take_timer(struct lodge_vcpu *vcpu);
+void lapic_sleep_begin(struct lodge_vcpu *vcpu);
+void lapic_sleep_end(struct lodge_vcpu *vcpu);
 int lapic_next_vector(struct lodge_vcpu *vcpu);
 void lapic_accept(struct lodge_vcpu *vcpu, u8 vector);
 void lapic_unaccept(struct lodge_vcpu *vcpu, u8 vector);

@@ -24,12 +24,11 @@ void lapic_get_state(struct lodge_vcpu *vcpu, struct lodge_lapic *out)
 	struct lapic *apic = &vcpu->lapic;
 	u32 i;
 
-	lapic_take_timer(vcpu);
 	out->base = apic->base;
-	out->tsc_deadline = apic->tsc_deadline;
+	out->tsc_deadline = lapic_tsc_deadline_read(vcpu);
 	out->timer_ns = lapic_timer_left(apic);
 	/* 0 would mean stopped; it is about to fire. */
-	if (!out->timer_ns && apic->timer_target && !apic->tsc_deadline)
+	if (!out->timer_ns && apic->timer_tsc && !out->tsc_deadline)
 		out->timer_ns = 1;
 
 	for (i = 0; i < ARRAY_SIZE(out->regs); i++)
@@ -110,8 +109,6 @@ int lapic_check_state(const struct lodge_vcpu *vcpu, const struct lodge_lapic *i
  * lapic_set_state() - restore a local APIC
  * @vcpu: the vCPU; owner
  * @in: state that lapic_check_state() has passed
- *
- * A TSC deadline is absolute: set the TSC before, or call lapic_tsc_changed().
  */
 void lapic_set_state(struct lodge_vcpu *vcpu, const struct lodge_lapic *in)
 {

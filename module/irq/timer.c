@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The local APIC's timer: one-shot, periodic and TSC-deadline, on one hrtimer.
- * SDM 3A 11.5.4.
+ * The local APIC's timer: one-shot, periodic and TSC-deadline. SDM 3A 11.5.4.
  *
- * The hrtimer's handler only says that it has fired. The owner then decides by
- * the clock, sets the vector and arms the next period: so all state but one
- * flag is the owner's, and a vCPU that does not run costs no interrupts.
+ * In every mode the timer is a time of the guest's TSC. All of it is the owner's, who
+ * looks whether that time has come: before an entry, and when the VMX preemption timer,
+ * set to it, has ended one (vmx/run.c). Only a vCPU that sleeps has an hrtimer, for as
+ * long as it sleeps: one that neither runs nor sleeps costs the host no interrupts.
  */
 #include <linux/hrtimer.h>
 #include <linux/ktime.h>
@@ -16,7 +16,7 @@
 #include "regs.h"
 
 /*
- * The owner arms each period, on its way into the guest: were a period shorter
+ * Each period is begun by the owner, on its way into the guest: were a period shorter
  * than that way, the guest would never execute and its thread would spin in the
  * kernel. One-shot and TSC-deadline need no limit: the guest arms them itself.
  */
@@ -41,105 +41,86 @@ static u64 count_to_ns(const struct lapic *apic, u32 count)
 	return ((u64)count * TIMER_NS_PER_COUNT) << (shift & 7);
 }
 
-static enum hrtimer_restart timer_fires(struct hrtimer *timer)
+static u64 ns_to_ticks(u64 ns)
 {
-	struct lapic *apic = container_of(timer, struct lapic, timer);
-
-	atomic_set(&apic->timer_fired, 1);
-	lodge_vcpu_request(apic->vcpu, LODGE_REQ_TIMER);
-	return HRTIMER_NORESTART;
+	return mul_u64_u32_div(ns, tsc_khz, NSEC_PER_MSEC);
 }
 
-/*
- * Pinned: the vCPU most likely still runs on this CPU, where the interrupt
- * itself then brings it out of the guest and no IPI is needed.
- */
-static void start_timer(struct lapic *apic, ktime_t target)
+static u64 ticks_to_ns(u64 ticks)
 {
-	apic->timer_target = target;
-	hrtimer_start(&apic->timer, target, HRTIMER_MODE_ABS_PINNED_HARD);
-}
-
-static void cancel_timer(struct lapic *apic)
-{
-	hrtimer_cancel(&apic->timer);
-	atomic_set(&apic->timer_fired, 0);
-}
-
-static bool timer_expired(struct lapic *apic)
-{
-	if (!apic->timer_target)
-		return false;
-	if (apic->tsc_deadline)
-		return lodge_guest_tsc(apic->vcpu) >= apic->tsc_deadline;
-	return ktime_get() >= apic->timer_target;
+	return mul_u64_u32_div(ticks, NSEC_PER_MSEC, tsc_khz);
 }
 
 static void raise_timer(struct lapic *apic)
 {
 	u32 lvt = lapic_get(apic, APIC_LVTT);
 
-	if (!(lvt & APIC_LVT_MASKED))
-		lapic_raise(apic, lvt & APIC_VECTOR_MASK, false, true);
+	if (lvt & APIC_LVT_MASKED)
+		return;
+	lapic_raise(apic, lvt & APIC_VECTOR_MASK, false, true);
+	apic->vcpu->vmx.recheck = true;
 }
 
-/* The next expiry after now, by whole periods: lateness does not add up. */
-static void next_period(struct lapic *apic)
-{
-	u64 late = ktime_to_ns(ktime_sub(ktime_get(), apic->timer_target));
-	u64 periods = div64_u64(late, apic->timer_period) + 1;
-
-	start_timer(apic, ktime_add_ns(apic->timer_target, periods * apic->timer_period));
-}
-
-static void expire(struct lapic *apic)
+/* The time has come. The next is after now, by whole periods: lateness does not add up. */
+static void expire(struct lapic *apic, u64 now)
 {
 	raise_timer(apic);
-	apic->tsc_deadline = 0;
 	if (apic->timer_period)
-		next_period(apic);
+		apic->timer_tsc += (div64_u64(now - apic->timer_tsc, apic->timer_period) + 1) *
+				   apic->timer_period;
 	else
-		apic->timer_target = 0;
-}
-
-/*
- * Sleep until the guest's TSC reaches the deadline, rounded up. The host's clock
- * is slewed and the TSC is not, so expiry is checked by the TSC again.
- */
-static void start_deadline(struct lapic *apic)
-{
-	u64 now = lodge_guest_tsc(apic->vcpu);
-	u64 ticks;
-
-	if (apic->tsc_deadline <= now) {
-		expire(apic);
-		return;
-	}
-
-	ticks = min_t(u64, apic->tsc_deadline - now, (u64)tsc_khz * MSEC_PER_SEC *
-		      TIMER_MAX_SLEEP_S);
-	start_timer(apic, ktime_add_ns(ktime_get(),
-				       mul_u64_u32_div(ticks, NSEC_PER_MSEC, tsc_khz) + 1));
+		apic->timer_tsc = 0;
 }
 
 /**
- * lapic_take_timer() - take over what the timer's interrupt left
- * @vcpu: the vCPU; owner, for LODGE_REQ_TIMER
+ * lapic_take_timer() - do what is due if the timer's time has come
+ * @vcpu: the vCPU; owner
+ *
+ * Return: ticks of the TSC until the timer fires next; U64_MAX when it is stopped.
  */
-void lapic_take_timer(struct lodge_vcpu *vcpu)
+u64 lapic_take_timer(struct lodge_vcpu *vcpu)
 {
 	struct lapic *apic = &vcpu->lapic;
+	u64 now;
 
-	if (!atomic_read(&apic->timer_fired))
+	if (!apic->timer_tsc)
+		return U64_MAX;
+	now = lodge_guest_tsc(vcpu);
+	if (now >= apic->timer_tsc)
+		expire(apic, now);
+	return apic->timer_tsc ? apic->timer_tsc - now : U64_MAX;
+}
+
+static enum hrtimer_restart wake_sleeper(struct hrtimer *timer)
+{
+	lodge_vcpu_request(container_of(timer, struct lapic, timer)->vcpu, LODGE_REQ_TIMER);
+	return HRTIMER_NORESTART;
+}
+
+/**
+ * lapic_sleep_begin() - have the vCPU's thread woken when the timer fires
+ * @vcpu: the vCPU, about to sleep; owner
+ *
+ * The host's clock is slewed and the TSC is not: who is woken too early sleeps again.
+ */
+void lapic_sleep_begin(struct lodge_vcpu *vcpu)
+{
+	u64 ticks = lapic_take_timer(vcpu);
+
+	if (ticks == U64_MAX || lapic_get(&vcpu->lapic, APIC_LVTT) & APIC_LVT_MASKED)
 		return;
-	atomic_set(&apic->timer_fired, 0);
+	ticks = min_t(u64, ticks, (u64)tsc_khz * MSEC_PER_SEC * TIMER_MAX_SLEEP_S);
+	hrtimer_start(&vcpu->lapic.timer, ns_to_ktime(ticks_to_ns(ticks) + 1),
+		      HRTIMER_MODE_REL_PINNED_HARD);
+}
 
-	if (timer_expired(apic))
-		expire(apic);
-	else if (apic->tsc_deadline)
-		start_deadline(apic);
-	else if (apic->timer_target)
-		start_timer(apic, apic->timer_target);
+/**
+ * lapic_sleep_end() - the vCPU's thread sleeps no more
+ * @vcpu: the vCPU; owner
+ */
+void lapic_sleep_end(struct lodge_vcpu *vcpu)
+{
+	hrtimer_cancel(&vcpu->lapic.timer);
 }
 
 /**
@@ -150,12 +131,9 @@ void lapic_take_timer(struct lodge_vcpu *vcpu)
  */
 void lapic_timer_stop(struct lapic *apic)
 {
-	cancel_timer(apic);
-	if (timer_expired(apic))
-		raise_timer(apic);
-	apic->timer_target = 0;
+	lapic_take_timer(apic->vcpu);
+	apic->timer_tsc = 0;
 	apic->timer_period = 0;
-	apic->tsc_deadline = 0;
 }
 
 /**
@@ -170,8 +148,9 @@ void lapic_timer_resume(struct lapic *apic, u64 ns)
 	if (!ns || timer_mode(apic) > APIC_LVT_TIMER_PERIODIC)
 		return;
 	if (timer_mode(apic) == APIC_LVT_TIMER_PERIODIC)
-		apic->timer_period = max_t(u64, period, TIMER_MIN_PERIOD_NS);
-	start_timer(apic, ktime_add_ns(ktime_get(), ns));
+		apic->timer_period = ns_to_ticks(max_t(u64, period, TIMER_MIN_PERIOD_NS));
+	/* Not early; and 0 means stopped. */
+	apic->timer_tsc = lodge_guest_tsc(apic->vcpu) + ns_to_ticks(ns) + 1 ?: 1;
 }
 
 /**
@@ -184,14 +163,15 @@ u64 lapic_timer_left(const struct lapic *apic)
 {
 	s64 left;
 
-	if (!apic->timer_target || apic->tsc_deadline)
+	if (!apic->timer_tsc || timer_mode(apic) == APIC_LVT_TIMER_TSCDEADLINE)
 		return 0;
-	left = ktime_to_ns(ktime_sub(apic->timer_target, ktime_get()));
-	if (left > 0)
-		return left;
-	if (!apic->timer_period)
-		return 0;
-	return apic->timer_period - (u64)-left % apic->timer_period;
+	left = apic->timer_tsc - lodge_guest_tsc(apic->vcpu);
+	if (left <= 0) {
+		if (!apic->timer_period)
+			return 0;
+		left = apic->timer_period - (u64)-left % apic->timer_period;
+	}
+	return ticks_to_ns(left);
 }
 
 /**
@@ -268,7 +248,7 @@ void lapic_timer_write_lvt(struct lapic *apic, u32 value)
 u64 lapic_tsc_deadline_read(struct lodge_vcpu *vcpu)
 {
 	lapic_take_timer(vcpu);
-	return vcpu->lapic.tsc_deadline;
+	return timer_mode(&vcpu->lapic) == APIC_LVT_TIMER_TSCDEADLINE ? vcpu->lapic.timer_tsc : 0;
 }
 
 /**
@@ -285,23 +265,23 @@ void lapic_tsc_deadline_write(struct lodge_vcpu *vcpu, u64 value)
 	if (timer_mode(apic) != APIC_LVT_TIMER_TSCDEADLINE)
 		return;
 	lapic_timer_stop(apic);
-	apic->tsc_deadline = value;
-	if (value)
-		start_deadline(apic);
+	apic->timer_tsc = value;
+	lapic_take_timer(vcpu);
 }
 
 /**
- * lapic_tsc_changed() - reckon with a guest TSC that has jumped
- * @vcpu: the vCPU; owner. Its TSC has its new value
+ * lapic_tsc_changed() - reckon with a guest TSC that has been set
+ * @vcpu: the vCPU; owner
+ * @delta: by how much
+ *
+ * A deadline stays what it is; the other modes do not know the TSC.
  */
-void lapic_tsc_changed(struct lodge_vcpu *vcpu)
+void lapic_tsc_changed(struct lodge_vcpu *vcpu, u64 delta)
 {
 	struct lapic *apic = &vcpu->lapic;
 
-	if (!apic->tsc_deadline)
-		return;
-	cancel_timer(apic);
-	start_deadline(apic);
+	if (apic->timer_tsc && timer_mode(apic) != APIC_LVT_TIMER_TSCDEADLINE)
+		apic->timer_tsc = apic->timer_tsc + delta ?: 1;
 }
 
 /**
@@ -310,6 +290,6 @@ void lapic_tsc_changed(struct lodge_vcpu *vcpu)
  */
 void lapic_timer_init(struct lapic *apic)
 {
-	hrtimer_init(&apic->timer, CLOCK_MONOTONIC, HRTIMER_MODE_ABS_PINNED_HARD);
-	apic->timer.function = timer_fires;
+	hrtimer_init(&apic->timer, CLOCK_MONOTONIC, HRTIMER_MODE_REL_PINNED_HARD);
+	apic->timer.function = wake_sleeper;
 }

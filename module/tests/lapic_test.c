@@ -112,7 +112,7 @@ static void lapic_reset_values(struct kunit *test)
 			KUNIT_EXPECT_EQ_MSG(test, rd(vcpu, regs[i].offset), regs[i].value,
 					    "register %x round %u", regs[i].offset, round);
 		KUNIT_EXPECT_EQ(test, vcpu->lapic.base, XAPIC_BASE);
-		KUNIT_EXPECT_EQ(test, vcpu->lapic.timer_target, 0);
+		KUNIT_EXPECT_EQ(test, vcpu->lapic.timer_tsc, 0ull);
 
 		wr(vcpu, APIC_SPIV, 0x1fe);
 		for (i = 0; i < ARRAY_SIZE(regs); i++)
@@ -769,29 +769,32 @@ static void lapic_msi(struct kunit *test)
 
 #define MINUTE_NS	(60ull * NSEC_PER_SEC)
 
+static u64 to_ticks(u64 ns)
+{
+	return mul_u64_u32_div(ns, tsc_khz, NSEC_PER_MSEC);
+}
+
 /* Nanoseconds until the armed timer fires; what a slow machine loses is allowed. */
 static void expect_due(struct kunit *test, struct lodge_vcpu *vcpu, u64 ns)
 {
-	s64 left = ktime_to_ns(ktime_sub(vcpu->lapic.timer_target, ktime_get()));
+	s64 left = vcpu->lapic.timer_tsc - lodge_guest_tsc(vcpu);
 
-	KUNIT_EXPECT_TRUE(test, hrtimer_active(&vcpu->lapic.timer));
-	KUNIT_EXPECT_LE(test, left, (s64)ns + 1);
-	KUNIT_EXPECT_GT(test, left, (s64)ns - 10 * (s64)NSEC_PER_SEC);
+	KUNIT_EXPECT_NE(test, vcpu->lapic.timer_tsc, 0ull);
+	KUNIT_EXPECT_LE(test, left, (s64)to_ticks(ns) + 1);
+	KUNIT_EXPECT_GT(test, left, (s64)to_ticks(ns) - (s64)to_ticks(10 * (u64)NSEC_PER_SEC));
 }
 
 static void expect_stopped(struct kunit *test, struct lodge_vcpu *vcpu)
 {
-	KUNIT_EXPECT_FALSE(test, hrtimer_active(&vcpu->lapic.timer));
-	KUNIT_EXPECT_EQ(test, vcpu->lapic.timer_target, 0);
+	KUNIT_EXPECT_EQ(test, vcpu->lapic.timer_tsc, 0ull);
+	KUNIT_EXPECT_EQ(test, lapic_take_timer(vcpu), U64_MAX);
 	KUNIT_EXPECT_EQ(test, rd(vcpu, APIC_TMCCT), 0);
 }
 
 /* Let the armed timer's time have come, @ns ago. */
 static void pass(struct lodge_vcpu *vcpu, u64 ns)
 {
-	hrtimer_cancel(&vcpu->lapic.timer);
-	vcpu->lapic.timer_target = ktime_sub_ns(ktime_get(), ns);
-	atomic_set(&vcpu->lapic.timer_fired, 1);
+	vcpu->lapic.timer_tsc = lodge_guest_tsc(vcpu) - to_ticks(ns);
 }
 
 static void lapic_timer_divide(struct kunit *test)
@@ -812,7 +815,7 @@ static void lapic_timer_divide(struct kunit *test)
 	for (i = 0; i < ARRAY_SIZE(cases); i++) {
 		wr(vcpu, APIC_TDCR, cases[i].tdcr);
 		wr(vcpu, APIC_TMICT, count);
-		vcpu->lapic.timer_target = ktime_add_ns(vcpu->lapic.timer_target, MINUTE_NS);
+		vcpu->lapic.timer_tsc += to_ticks(MINUTE_NS);
 		KUNIT_EXPECT_EQ(test, rd(vcpu, APIC_TMCCT), count);	/* never more */
 		wr(vcpu, APIC_TMICT, count);
 		expect_due(test, vcpu, (u64)count * cases[i].divide);
@@ -821,7 +824,7 @@ static void lapic_timer_divide(struct kunit *test)
 	/* A new rate under way keeps the count. */
 	wr(vcpu, APIC_TDCR, 0xa);
 	wr(vcpu, APIC_TMICT, count);
-	vcpu->lapic.timer_target = ktime_sub_ns(vcpu->lapic.timer_target, 64ull * count);
+	vcpu->lapic.timer_tsc -= to_ticks(64ull * count);
 	wr(vcpu, APIC_TDCR, 0x9);
 	expect_due(test, vcpu, 32ull * count);
 	wr(vcpu, APIC_TMICT, 0);
@@ -836,16 +839,19 @@ static void lapic_timer_one_shot(struct kunit *test)
 	struct lodge_vcpu *vcpu = f->vcpu[1];
 	u32 i;
 
-	/* Really, by the clock. */
+	/* Really, by the clock, and asleep. */
 	wr(vcpu, APIC_LVTT, 0x30);
 	wr(vcpu, APIC_TDCR, 0xb);
 	wr(vcpu, APIC_TMICT, 100000);
+	lapic_sleep_begin(vcpu);
 	for (i = 0; i < 1000 && !test_bit(LODGE_REQ_TIMER, &vcpu->requests); i++)
 		usleep_range(1000, 2000);
-	KUNIT_EXPECT_EQ(test, atomic_read(&vcpu->lapic.timer_fired), 1);
-	KUNIT_EXPECT_FALSE(test, waits(vcpu, 0x30));
+	lapic_sleep_end(vcpu);
+	KUNIT_EXPECT_TRUE(test, test_bit(LODGE_REQ_TIMER, &vcpu->requests));
 	KUNIT_EXPECT_EQ(test, rd(vcpu, APIC_TMCCT), 0);
+	vcpu->vmx.recheck = false;
 	lapic_take_timer(vcpu);
+	KUNIT_EXPECT_TRUE(test, vcpu->vmx.recheck);
 	KUNIT_EXPECT_TRUE(test, waits(vcpu, 0x30));
 	expect_stopped(test, vcpu);
 	lapic_accept(vcpu, 0x30);
@@ -868,12 +874,33 @@ static void lapic_timer_one_shot(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, waits(vcpu, 0x31));
 	KUNIT_EXPECT_FALSE(test, waits(vcpu, 0x32));
 
-	/* Its interrupt was early: it waits for the rest. */
+	/* Too early: it waits for the rest. */
 	wr(vcpu, APIC_TMICT, U32_MAX);
-	atomic_set(&vcpu->lapic.timer_fired, 1);
+	KUNIT_EXPECT_LE(test, lapic_take_timer(vcpu), to_ticks(U32_MAX) + 1);
+	KUNIT_EXPECT_FALSE(test, waits(vcpu, 0x32));
+	expect_due(test, vcpu, U32_MAX);
+
+	/* Nobody is woken for a timer that is masked or stopped. */
+	wr(vcpu, APIC_LVTT, APIC_LVT_MASKED | 0x32);
+	lapic_sleep_begin(vcpu);
+	KUNIT_EXPECT_FALSE(test, hrtimer_active(&vcpu->lapic.timer));
+	wr(vcpu, APIC_TMICT, 0);
+	wr(vcpu, APIC_LVTT, 0x32);
+	lapic_sleep_begin(vcpu);
+	KUNIT_EXPECT_FALSE(test, hrtimer_active(&vcpu->lapic.timer));
+	wr(vcpu, APIC_TMICT, U32_MAX);
+	lapic_sleep_begin(vcpu);
+	KUNIT_EXPECT_TRUE(test, hrtimer_active(&vcpu->lapic.timer));
+	lapic_sleep_end(vcpu);
+	KUNIT_EXPECT_FALSE(test, hrtimer_active(&vcpu->lapic.timer));
+
+	/* The guest sets its TSC: that is not this timer's affair. */
+	vcpu->vmx.tsc_offset += to_ticks(MINUTE_NS);
+	lapic_tsc_changed(vcpu, to_ticks(MINUTE_NS));
 	lapic_take_timer(vcpu);
 	KUNIT_EXPECT_FALSE(test, waits(vcpu, 0x32));
 	expect_due(test, vcpu, U32_MAX);
+	vcpu->vmx.tsc_offset = 0;
 
 	/* An illegal vector is an error, not an interrupt. */
 	wr(vcpu, APIC_LVTT, 0x02);
@@ -889,20 +916,22 @@ static void lapic_timer_periodic(struct kunit *test)
 	struct lapic_fixture *f = test->priv;
 	struct lodge_vcpu *vcpu = f->vcpu[1];
 	struct lapic *apic = &vcpu->lapic;
-	ktime_t was;
+	u64 was;
 
+	/* This machine may have started only now. */
+	vcpu->vmx.tsc_offset = to_ticks(60 * MINUTE_NS);
 	wr(vcpu, APIC_LVTT, APIC_LVT_TIMER_PERIODIC | 0x30);
 	wr(vcpu, APIC_TDCR, 0xa);
 	wr(vcpu, APIC_TMICT, 1000000000);
-	KUNIT_EXPECT_EQ(test, apic->timer_period, period);
+	KUNIT_EXPECT_EQ(test, apic->timer_period, to_ticks(period));
 	expect_due(test, vcpu, period);
 
 	/* Five periods and a half late: one interrupt, and still in step. */
 	pass(vcpu, 5 * period + period / 2);
-	was = apic->timer_target;
+	was = apic->timer_tsc;
 	lapic_take_timer(vcpu);
 	KUNIT_EXPECT_TRUE(test, waits(vcpu, 0x30));
-	KUNIT_EXPECT_EQ(test, ktime_sub(apic->timer_target, was), 6 * period);
+	KUNIT_EXPECT_EQ(test, apic->timer_tsc - was, 6 * to_ticks(period));
 	expect_due(test, vcpu, period / 2);
 
 	/* The count goes round while the interrupt waits to be taken over. */
@@ -913,11 +942,12 @@ static void lapic_timer_periodic(struct kunit *test)
 	/* No period is so short that the vCPU cannot get between two. */
 	wr(vcpu, APIC_TDCR, 0xb);
 	wr(vcpu, APIC_TMICT, 1);
-	KUNIT_EXPECT_GE(test, apic->timer_period, 10000);
+	KUNIT_EXPECT_GE(test, apic->timer_period, to_ticks(10000));
 	KUNIT_EXPECT_LE(test, rd(vcpu, APIC_TMCCT), 1);
 	wr(vcpu, APIC_TMICT, 0);
-	KUNIT_EXPECT_EQ(test, apic->timer_period, 0);
+	KUNIT_EXPECT_EQ(test, apic->timer_period, 0ull);
 	expect_stopped(test, vcpu);
+	vcpu->vmx.tsc_offset = 0;
 }
 
 static void lapic_timer_tsc_deadline(struct kunit *test)
@@ -949,22 +979,25 @@ static void lapic_timer_tsc_deadline(struct kunit *test)
 	expect_stopped(test, vcpu);
 	lapic_accept(vcpu, 0x30);
 
-	/* Beyond all reckoning: no overflow, it looks again after a day. */
+	/* Beyond all reckoning: no overflow, who sleeps looks again after a day. */
 	lapic_tsc_deadline_write(vcpu, U64_MAX);
-	expect_due(test, vcpu, 86400 * (u64)NSEC_PER_SEC);
 	KUNIT_EXPECT_EQ(test, lapic_tsc_deadline_read(vcpu), U64_MAX);
-	pass(vcpu, 1);
+	lapic_sleep_begin(vcpu);
+	KUNIT_EXPECT_LE(test, ktime_to_ns(hrtimer_get_remaining(&vcpu->lapic.timer)),
+			86400 * (s64)NSEC_PER_SEC + 1);
+	lapic_sleep_end(vcpu);
 	lapic_take_timer(vcpu);
 	KUNIT_EXPECT_FALSE(test, waits(vcpu, 0x30));
-	expect_due(test, vcpu, 86400 * (u64)NSEC_PER_SEC);
+	KUNIT_EXPECT_EQ(test, lapic_tsc_deadline_read(vcpu), U64_MAX);
 
 	/* The TSC jumps to before, then over it. */
 	lapic_tsc_deadline_write(vcpu, lodge_guest_tsc(vcpu) + 2 * minute);
 	vcpu->vmx.tsc_offset += minute;
-	lapic_tsc_changed(vcpu);
+	lapic_tsc_changed(vcpu, minute);
 	expect_due(test, vcpu, MINUTE_NS);
 	vcpu->vmx.tsc_offset += minute;
-	lapic_tsc_changed(vcpu);
+	lapic_tsc_changed(vcpu, minute);
+	lapic_take_timer(vcpu);
 	KUNIT_EXPECT_TRUE(test, waits(vcpu, 0x30));
 	expect_stopped(test, vcpu);
 	vcpu->vmx.tsc_offset = 0;
@@ -986,13 +1019,13 @@ static void lapic_timer_modes(struct kunit *test)
 			wr(vcpu, APIC_LVTT, modes[from] | 0x30);
 			wr(vcpu, APIC_TMICT, U32_MAX);
 			lapic_tsc_deadline_write(vcpu, U64_MAX);
-			KUNIT_EXPECT_EQ(test, vcpu->lapic.timer_target != 0, from != 3);
+			KUNIT_EXPECT_EQ(test, vcpu->lapic.timer_tsc != 0, from != 3);
 			wr(vcpu, APIC_LVTT, modes[to] | 0x31);
 			KUNIT_EXPECT_EQ(test, rd(vcpu, APIC_LVTT), modes[to] | 0x31);
 			if (from != to)
 				expect_stopped(test, vcpu);
 			else
-				KUNIT_EXPECT_EQ(test, vcpu->lapic.timer_target != 0, from != 3);
+				KUNIT_EXPECT_EQ(test, vcpu->lapic.timer_tsc != 0, from != 3);
 		}
 		lapic_reset(vcpu, true);
 		expect_stopped(test, vcpu);
@@ -1028,7 +1061,7 @@ static void lapic_state_round_trip(struct kunit *test)
 		lapic_get_state(vcpu, &st[1]);
 		KUNIT_EXPECT_LE(test, st[1].timer_ns, st[0].timer_ns);
 		KUNIT_EXPECT_GT(test, st[1].timer_ns, 0);
-		KUNIT_EXPECT_EQ(test, vcpu->lapic.timer_period, 2ull * U32_MAX);
+		KUNIT_EXPECT_EQ(test, vcpu->lapic.timer_period, to_ticks(2ull * U32_MAX));
 		st[1].timer_ns = st[0].timer_ns;
 		st[1].regs[APIC_TMCCT / 4] = st[0].regs[APIC_TMCCT / 4];
 		KUNIT_EXPECT_EQ(test, memcmp(&st[0], &st[1], sizeof(*st)), 0);
@@ -1047,7 +1080,6 @@ static void lapic_state_round_trip(struct kunit *test)
 	lapic_reset(vcpu, false);
 	lapic_set_state(vcpu, &st[0]);
 	KUNIT_EXPECT_EQ(test, lapic_tsc_deadline_read(vcpu), U64_MAX);
-	expect_due(test, vcpu, 86400 * (u64)NSEC_PER_SEC);
 }
 
 /* One wrong thing at a time in otherwise good state. */

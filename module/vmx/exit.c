@@ -33,6 +33,18 @@ static int vmx_slow_nothing(struct lodge_vcpu *vcpu)
 	return LODGE_NEXT_ENTER;
 }
 
+/* The guest's APIC timer, or the end of the stint. */
+static bool vmx_fast_preemption_timer(struct lodge_vcpu *vcpu)
+{
+	u64 due = vcpu->lapic.timer_tsc;
+
+	if (!due || lodge_guest_tsc(vcpu) < due)
+		return false;
+	vcpu->vmx.timer_for = 0;	/* used up */
+	vcpu->vmx.recheck = true;
+	return true;
+}
+
 static bool vmx_fast_window(struct lodge_vcpu *vcpu)
 {
 	vcpu->vmx.recheck = true;
@@ -482,7 +494,10 @@ const struct vmx_exit_handler vmx_exit_handlers[LODGE_NR_HW_EXITS] = {
 	[VMX_EXIT_EPT_VIOLATION] = SLOW_QUIET("EPT violation", vmx_slow_ept_violation),
 	[VMX_EXIT_EPT_MISCONFIG] = SLOW("EPT misconfiguration", vmx_slow_unhandled),
 	[VMX_EXIT_INVEPT] = FAST("INVEPT", vmx_fast_ud),
-	[VMX_EXIT_PREEMPTION_TIMER] = SLOW_QUIET("preemption timer", vmx_slow_nothing),
+	[VMX_EXIT_PREEMPTION_TIMER] = {
+		.name = "preemption timer", .fast = vmx_fast_preemption_timer,
+		.slow = vmx_slow_nothing, .quiet = true,
+	},
 	[VMX_EXIT_INVVPID] = FAST("INVVPID", vmx_fast_ud),
 	[VMX_EXIT_WBINVD] = FAST("WBINVD", vmx_fast_cache),
 	[VMX_EXIT_XSETBV] = INSN("XSETBV", vmx_slow_xsetbv),

@@ -33,9 +33,13 @@
  * may hold them back while the guest has them off. The preemption timer bounds the
  * time in the guest: VM exit saves what is left of it, so it goes on counting over
  * fast exits. VMX_STINT_EXITS bounds how many of these there are.
+ *
+ * Set to the guest's APIC timer it is late by what the fast exits take, for it stands
+ * still meanwhile: VMX_TIMED_EXITS bounds that, at some 10 microseconds.
  */
 #define VMX_STINT_US	4000
 #define VMX_STINT_EXITS	4096
+#define VMX_TIMED_EXITS	32
 
 static u32 vmx_stint_timer __ro_after_init;	/* in the timer's units */
 
@@ -44,7 +48,7 @@ void __init vmx_stint_init(void)
 {
 	u64 ticks = mul_u64_u32_div(VMX_STINT_US, tsc_khz, 1000);
 
-	vmx_stint_timer = min_t(u64, (ticks >> vmx_caps.timer_shift) + 1, U32_MAX);
+	vmx_stint_timer = min_t(u64, ticks >> vmx_caps.timer_shift, U32_MAX - 2);
 }
 
 /*
@@ -211,11 +215,52 @@ static __always_inline bool vmx_wanted(const struct lodge_vcpu *vcpu)
 	return READ_ONCE(vcpu->requests) || read_thread_flags() & VMX_THREAD_WANTED;
 }
 
+/**
+ * vmx_guest_time() - TSC ticks in the guest, those of the stint that runs included
+ * @vcpu: the vCPU; loaded, in a stint
+ *
+ * The preemption timer runs in the guest only.
+ *
+ * Context: interrupts off.
+ */
+u64 vmx_guest_time(const struct lodge_vcpu *vcpu)
+{
+	u32 used = vcpu->vmx.timer - (u32)vmx_vmread(VMCS_PREEMPTION_TIMER);
+
+	return vcpu->stats.guest_tsc + ((u64)used << vmx_caps.timer_shift);
+}
+
+/*
+ * Set the preemption timer to the guest's APIC timer, or to the end of the stint if that
+ * is sooner. Not early: it may count its first unit at once (SDM 3C 26.5.1).
+ */
+static void vmx_set_timer(struct lodge_vcpu *vcpu)
+{
+	struct vmx_vcpu *v = &vcpu->vmx;
+	u64 ticks = lapic_take_timer(vcpu);
+
+	if (ticks != U64_MAX)
+		v->exits_left = min_t(u32, v->exits_left, VMX_TIMED_EXITS);
+	v->timer = min_t(u64, ticks >> vmx_caps.timer_shift, vmx_stint_timer) + 2;
+	v->timer_for = vcpu->lapic.timer_tsc;
+	vmx_vmwrite(VMCS_PREEMPTION_TIMER, v->timer);
+}
+
+/* An event may have become due since the last exit, or the time when one will. */
+static noinline void vmx_look_again(struct lodge_vcpu *vcpu)
+{
+	if (vcpu->lapic.timer_tsc != vcpu->vmx.timer_for) {
+		vcpu->stats.guest_tsc = vmx_guest_time(vcpu);
+		vmx_set_timer(vcpu);
+	}
+	vmx_inject(vcpu);
+}
+
 /* The last thing before an entry. */
 static __always_inline void vmx_before_entry(struct lodge_vcpu *vcpu)
 {
 	if (unlikely(vcpu->vmx.recheck))
-		vmx_inject(vcpu);
+		vmx_look_again(vcpu);
 	trace_lodge_entry(vcpu);
 	vmx_mitigate_entry(&vcpu->vmx);
 }
@@ -332,21 +377,6 @@ static u32 vmx_stint_exits(struct vmx_vcpu *v)
 	return vmx_perf_load(v) || v->host_debugctl ? 1 : VMX_STINT_EXITS;
 }
 
-/**
- * vmx_guest_time() - TSC ticks in the guest, those of the stint that runs included
- * @vcpu: the vCPU; loaded, in a stint
- *
- * The preemption timer runs in the guest only.
- *
- * Context: interrupts off.
- */
-u64 vmx_guest_time(const struct lodge_vcpu *vcpu)
-{
-	u32 used = vmx_stint_timer - (u32)vmx_vmread(VMCS_PREEMPTION_TIMER);
-
-	return vcpu->stats.guest_tsc + ((u64)used << vmx_caps.timer_shift);
-}
-
 /*
  * Enter, and handle fast exits, until something else happens. With
  * vmx.handled set there is nothing left to do about the last exit.
@@ -361,7 +391,7 @@ static bool vmx_stint(struct lodge_vcpu *vcpu)
 	vmx_spec_ctrl_prepare(vcpu);
 	v->exits_left = vmx_stint_exits(v);
 	v->handled = false;
-	vmx_vmwrite(VMCS_PREEMPTION_TIMER, vmx_stint_timer);
+	vmx_set_timer(vcpu);
 	vmx_before_entry(vcpu);
 	entered = vmx_first_entry(vcpu);
 	vcpu->stats.guest_tsc = vmx_guest_time(vcpu);

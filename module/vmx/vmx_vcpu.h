@@ -116,6 +116,8 @@ struct vmx_perf {
  * @basic: the basic exit reason, in range for tables of LODGE_NR_HW_EXITS
  * @handled: a fast handler has dealt with the last exit
  * @exits_left: exits until the stint ends in any case
+ * @timer: what the preemption timer was set to, in its units
+ * @timer_for: the APIC timer's time when it was set
  * @rcu_jiffies: when RCU was last told of a quiescent state from here
  * @recheck: an event may wait for delivery: look before the next entry. Set by
  *	whatever lets an event arrive or be taken
@@ -146,6 +148,8 @@ struct vmx_vcpu {
 	u32 exit_reason;
 	u32 basic;
 	u32 exits_left;
+	u32 timer;
+	u64 timer_for;
 	unsigned long rcu_jiffies;
 	u32 intr_info;
 	bool handled;

@@ -113,6 +113,7 @@ struct lodge_vm {
  * @msrs: [o] values of emulated MSRs
  * @table_region: [o] where its page tables were last: see struct lodge_mem_cursor
  * @code_region: [o] where its code was last
+ * @fault: [o] its EPT violation, while there is one; keeps a hint for the next
  * @absent: [o] user address that a read of its memory did not find at hand
  * @lapic: its local APIC; see there
  * @clock: [o] its kvmclock page
@@ -162,6 +163,7 @@ struct lodge_vcpu {
 	struct lodge_msr_state msrs;
 	u32 table_region;
 	u32 code_region;
+	struct ept_fault fault;
 	unsigned long absent;
 	struct lapic lapic;
 	struct lodge_vcpu_clock clock;

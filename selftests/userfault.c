@@ -10,7 +10,6 @@
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
-#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <linux/userfaultfd.h>
 
@@ -238,24 +237,12 @@ static void do_nothing(int sig)
 {
 }
 
-static bool host_interrupts_faults(void)
-{
-	struct utsname host;
-	u32 major, minor;
-
-	require(!uname(&host));
-	require(sscanf(host.release, "%u.%u", &major, &minor) == 2);
-	return major > 6 || (major == 6 && minor >= 2);
-}
-
 /* A signal brings out a vCPU whose own access waits, and nothing is lost. */
 TEST_F(userfault, signal)
 {
 	struct sigaction action = { .sa_handler = do_nothing };
 	struct async_run run;
 
-	if (!host_interrupts_faults())
-		SKIP(return, "the host's get_user_pages() cannot be interrupted");
 	sigaction(SIGUSR1, &action, NULL);
 	vcpu_start_long(self->vcpu, touch, GPA);
 	async_run(&run, self->vcpu);

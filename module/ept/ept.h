@@ -114,13 +114,17 @@ int lodge_mem_query(struct lodge_mem *mem, struct lodge_mem_region *out, u32 *nr
  * struct ept_fault - an EPT violation
  * @gpa: in: faulting address
  * @access: in: EPT_ACCESS_*
+ * @region: in and out: index of the region of the last fault, where to look first: a
+ *	guess, checked against the map of the day as any other address is
  * @hva: out: user address behind @gpa, when it is RAM
- * @faulted_in: out: the host had to bring the page in; else it was only looked up
+ * @faulted_in: in: false; out: the host had to bring the page in; else it was only
+ *	looked up
  */
 struct ept_fault {
 	gpa_t gpa;
 	u32 access;
-	u64 hva;
+	u32 region;
+	unsigned long hva;
 	bool faulted_in;
 };
 

@@ -6,9 +6,10 @@
  * get_user_pages_fast() does it, but without taking a reference on the page: what
  * keeps the page is the notifier's promise to speak up before a host entry
  * changes, together with the check in map_page() that it has not spoken. So a
- * fault on a page that is there touches neither the page nor its counters. Only
- * when the walk does not find what is needed, get_user_pages makes the host fault
- * the page in, and its reference is given back at once.
+ * fault on a page that is there touches neither the page nor its counters. When
+ * the walk does not find what is needed the host brings it in as it would for the
+ * thread's own access. Only when that does not help either, get_user_pages judges,
+ * and its reference is given back at once.
  *
  * Dirt. A guest's write leaves no trace in the host's entry. If that entry is
  * dirty already nothing is lost: it stays so until a notifier call takes the EPT
@@ -28,252 +29,276 @@
  * struct host_page - how the host maps a user address
  * @pfn: frame of the address's 4 KiB
  * @level: level of the host's entry
- * @writable: it allows writing
- * @dirty: it is writable and dirty
+ * @rights: what it allows, as EPT_R and EPT_W
+ * @clean: it is to be written and its entry is not dirty: the page must be marked
  */
 struct host_page {
 	u64 pfn;
 	int level;
-	bool writable;
-	bool dirty;
+	u64 rights;
+	bool clean;
 };
 
 /**
- * struct attempt - one attempt at a fault on RAM
- * @seq: @inval_seq before anything else was looked at
- * @gpa: faulting address
- * @hva: user address behind it
- * @region: the region, a copy: it may go while the fault sleeps
- * @host: the page
- * @level: to map at
- * @leaf: to map
- * @dirty_page: the page must be marked dirty
+ * struct slow_fault - what a fault needs that does not go through at once
+ * @cache: tables
+ * @gone: what it replaced, while it holds the EPT lock alone; else NULL
+ * @judged: get_user_pages found @page, which the walk cannot judge
+ * @seq: @inval_seq before that
+ * @hva: where that was
+ * @page: as a small one
  */
-struct attempt {
+struct slow_fault {
+	struct ept_cache cache;
+	struct ept_gone *gone;
+	bool judged;
 	unsigned long seq;
-	gpa_t gpa;
 	unsigned long hva;
-	struct lodge_mem_region region;
-	struct host_page host;
-	int level;
-	u64 leaf;
-	bool dirty_page;
+	struct host_page page;
 };
 
 /* ---------------------------------------------------------------- the host */
 
-/* A present host entry; its flags are the same at each level. */
-static bool host_entry(unsigned long flags, u64 pfn, int level, struct host_page *page)
+/* What a present entry of the host allows; 0: not this access, or not for us to say. */
+static __always_inline u64 host_rights(u64 entry, u64 pfn, bool write)
 {
-	if (!__pte_access_permitted(flags, false))
-		return false;
+	if (!__pte_access_permitted(entry, write))
+		return 0;
 	/* Device memory and the like, where get_user_pages has the say; not the zero page. */
-	if ((flags & _PAGE_DEVMAP) || ((flags & _PAGE_SPECIAL) && !is_zero_pfn(pfn)))
-		return false;
-	page->pfn = pfn;
+	if (unlikely(entry & (_PAGE_DEVMAP | _PAGE_SPECIAL)) &&
+	    ((entry & _PAGE_DEVMAP) || !is_zero_pfn(pfn)))
+		return 0;
+	if (write || ((entry & _PAGE_DIRTY) && __pte_access_permitted(entry, true)))
+		return EPT_R | EPT_W;
+	return EPT_R;
+}
+
+/*
+ * The walk reads the host's tables as the CPU does; they have the same form at each
+ * level, and that of the EPT. Each entry is read once: it may change under the walk,
+ * from table to huge page too. A huge entry that is being split has PSE without
+ * PRESENT, and is none. Interrupts are off: they keep the host from freeing page
+ * tables under the walk.
+ */
+static __always_inline bool host_walk(struct mm_struct *mm, unsigned long hva, bool write,
+				      struct host_page *page)
+{
+	const u64 *table = (const u64 *)mm->pgd;
+	u64 entry, size;
+	int level;
+
+	if (pgtable_l5_enabled()) {
+		entry = READ_ONCE(table[pgd_index(hva)]);
+		if (!(entry & _PAGE_PRESENT))
+			return false;
+		table = __va(entry & PTE_PFN_MASK);
+	}
+#pragma GCC unroll 4
+	for (level = EPT_ROOT; level >= EPT_4K; level--) {
+		entry = READ_ONCE(table[ept_index(hva, level)]);
+		if (!(entry & _PAGE_PRESENT))
+			return false;
+		if (level == EPT_4K || (entry & _PAGE_PSE))
+			break;
+		table = __va(entry & PTE_PFN_MASK);
+	}
+
+	size = ept_size(level);
 	page->level = level;
-	page->writable = __pte_access_permitted(flags, true);
-	page->dirty = page->writable && (flags & _PAGE_DIRTY);
-	return true;
+	page->pfn = (ALIGN_DOWN(entry & PTE_PFN_MASK, size) | (hva & (size - 1))) >> PAGE_SHIFT;
+	page->rights = host_rights(entry, page->pfn, write);
+	page->clean = write && !(entry & _PAGE_DIRTY);
+	return page->rights;
 }
 
 /*
- * Each entry is read once: it may change under the walk, from table to huge page
- * too. A huge entry that is being split has PSE without PRESENT; p?d_present()
- * would take it for present and p?d_leaf() for a table, so look at the bits.
+ * Have the host bring the page in, as for an access of the thread itself. What has
+ * come of it the next walk tells: a page that is not there then, for a signal or
+ * because it cannot be had, is a matter for judge_page().
  */
-static bool host_walk(struct mm_struct *mm, unsigned long hva, struct host_page *page)
+static void host_fault_in(struct mm_struct *mm, unsigned long hva, bool write)
 {
-	pgd_t pgd = READ_ONCE(*pgd_offset(mm, hva));
-	p4d_t p4d;
-	pud_t pud;
-	pmd_t pmd;
-	pte_t pte;
+	unsigned int flags = FAULT_FLAG_DEFAULT | (write ? FAULT_FLAG_WRITE : 0);
+	struct vm_area_struct *vma;
+	vm_fault_t ret;
 
-	if (pgd_none(pgd))
-		return false;
-	p4d = READ_ONCE(*p4d_offset(&pgd, hva));
-	if (!(p4d_val(p4d) & _PAGE_PRESENT))
-		return false;
-
-	pud = READ_ONCE(*pud_offset(&p4d, hva));
-	if (!(pud_val(pud) & _PAGE_PRESENT))
-		return false;
-	if (pud_val(pud) & _PAGE_PSE)
-		return host_entry(pud_val(pud), pud_pfn(pud) + ((hva & ~PUD_MASK) >> PAGE_SHIFT),
-				  EPT_1G, page);
-
-	pmd = READ_ONCE(*pmd_offset(&pud, hva));
-	if (!(pmd_val(pmd) & _PAGE_PRESENT))
-		return false;
-	if (pmd_val(pmd) & _PAGE_PSE)
-		return host_entry(pmd_val(pmd), pmd_pfn(pmd) + ((hva & ~PMD_MASK) >> PAGE_SHIFT),
-				  EPT_2M, page);
-
-	pte = READ_ONCE(*pte_offset_kernel(&pmd, hva));
-	return host_entry(pte_val(pte), pte_pfn(pte), EPT_4K, page);
-}
-
-/* Interrupts off keep the host from freeing page tables under the walk. */
-static bool host_lookup(struct mm_struct *mm, unsigned long hva, struct host_page *page)
-{
-	bool found;
-
-	local_irq_disable();
-	found = host_walk(mm, hva, page);
-	local_irq_enable();
-	return found;
+	do {
+		if (mmap_read_lock_killable(mm))
+			return;
+		vma = vma_lookup(mm, hva);
+		ret = VM_FAULT_SIGSEGV;
+		if (vma && (vma->vm_flags & (write ? VM_WRITE : VM_READ)) &&
+		    !(vma->vm_flags & (VM_IO | VM_PFNMAP)))
+			ret = handle_mm_fault(vma, hva, flags, NULL);
+		/* In these two cases the lock has been dropped. */
+		if (!(ret & (VM_FAULT_RETRY | VM_FAULT_COMPLETED)))
+			mmap_read_unlock(mm);
+		flags |= FAULT_FLAG_TRIED;
+	} while ((ret & VM_FAULT_RETRY) && !signal_pending(current));
 }
 
 /*
- * Let the host fault the page in. Pages that only get_user_pages can judge are
- * mapped as small ones, from what it says; for the rest the walk knows more.
+ * Pages that only get_user_pages can judge are mapped as small ones, from what it
+ * says; and it says what is wrong with the rest.
  */
-static int host_fault_in(struct mm_struct *mm, unsigned long hva, bool write,
-			 struct host_page *page)
+static int judge_page(struct lodge_mem *mem, const struct ept_fault *fault,
+		      struct slow_fault *slow)
 {
-	struct host_page found;
+	bool write = fault->access & EPT_ACCESS_WRITE;
 	struct page *p;
 	long ret;
 
-	ret = get_user_pages_unlocked(hva, 1, &p, FOLL_HWPOISON | LODGE_FOLL_NUMA |
+	slow->seq = smp_load_acquire(&mem->inval_seq);	/* before it looks */
+	slow->hva = fault->hva;
+	ret = get_user_pages_unlocked(fault->hva, 1, &p, FOLL_HWPOISON | LODGE_FOLL_NUMA |
 				      LODGE_FOLL_INTERRUPTIBLE | (write ? FOLL_WRITE : 0));
 	if (ret != 1)
 		return ret ? ret : -EFAULT;
-	page->pfn = page_to_pfn(p);
-	page->level = EPT_4K;
-	page->writable = write;
-	page->dirty = false;
+	slow->judged = true;
+	slow->page = (struct host_page) {
+		.pfn = page_to_pfn(p), .level = EPT_4K, .clean = write,
+		.rights = EPT_R | (write ? EPT_W : 0),
+	};
 	put_page(p);
-
-	if (host_lookup(mm, hva, &found) && found.pfn == page->pfn &&
-	    (found.writable || !write))
-		*page = found;
 	return 0;
 }
 
-/* ------------------------------------------------------------- the attempt */
+/* ----------------------------------------------------------- one attempt */
 
 /* The largest page that the host's mapping and the region's bounds allow. */
-static int best_level(const struct attempt *a)
+static int best_level(const struct ept_fault *fault, const struct lodge_mem_region *r,
+		      const struct host_page *host)
 {
-	int level = min(a->host.level, ept_caps.huge_1g ? EPT_1G : EPT_2M);
-	const struct lodge_mem_region *r = &a->region;
+	int level = min(host->level, ept_caps.huge_1g ? EPT_1G : EPT_2M);
 
+	/* iTLB multihit: huge pages must not be executable on some CPUs. */
+	if (ept_caps.nx_huge && (fault->access & EPT_ACCESS_EXEC))
+		return EPT_4K;
 	for (; level > EPT_4K; level--) {
 		u64 size = ept_size(level);
-		gpa_t start = ALIGN_DOWN(a->gpa, size);
+		gpa_t start = ALIGN_DOWN(fault->gpa, size);
 
-		if (((a->gpa ^ a->hva) & (size - 1)) == 0 && start >= r->gpa &&
+		if (((fault->gpa ^ fault->hva) & (size - 1)) == 0 && start >= r->gpa &&
 		    start + size <= r->gpa + r->len)
 			break;
 	}
 	return level;
 }
 
-/* Decide what to map at @level for @access. */
-static void choose_leaf(struct attempt *a, int level, u32 access)
+/* Where something is, or a table is missing, or a huge page is to be. */
+static noinline int map_at(struct lodge_mem *mem, gpa_t gpa, int level, u64 pfn, u64 perm,
+			   struct slow_fault *slow)
 {
-	bool write = access & EPT_ACCESS_WRITE;
-	u64 perm = 0;
-
-	if (a->host.writable && !(a->region.flags & LODGE_MEM_F_READONLY) &&
-	    (write || a->host.dirty))
-		perm |= EPT_W;
-	if (write)
-		perm |= EPT_D;
-	/* iTLB multihit: huge pages must not be executable on some CPUs. */
-	if (level == EPT_4K || !ept_caps.nx_huge)
-		perm |= EPT_X;
-	a->level = level;
-	a->leaf = ept_leaf(a->host.pfn, level, perm);
-	a->dirty_page = write && !a->host.dirty;
-}
-
-/* Map unless the host or the map has changed; the EPT lock is held. */
-static int map_page(struct lodge_mem *mem, const struct attempt *a, struct ept_cache *cache,
-		    struct ept_gone *gone)
-{
-	u64 size = ept_size(a->level);
-	u64 start = ALIGN_DOWN((u64)a->hva, size);
+	struct ept_cache *cache = slow ? &slow->cache : NULL;
+	bool nx_huge = ept_caps.nx_huge;
+	u64 leaf;
 	int ret;
 
-	if (mem->inval_seq != a->seq || ept_inval_covers(mem, start, start + size))
+	/*
+	 * Without executable huge pages, a table among them has code in it: were
+	 * it to make way, reads and fetches would throw each other out forever.
+	 */
+	do {
+		leaf = ept_leaf(pfn, level, perm | (level > EPT_4K && nx_huge ? 0 : EPT_X));
+		ret = ept_map(mem->root, gpa, level, leaf, cache, NULL);
+	} while (ret == -EEXIST && nx_huge && --level);
+
+	if ((ret == -EEXIST || ret == -EBUSY) && slow && slow->gone)
+		ret = ept_map(mem->root, gpa, level, leaf, cache, slow->gone);
+	return ret;
+}
+
+static __always_inline int map_host_page(struct lodge_mem *mem, const struct ept_fault *fault,
+					 const struct lodge_mem_region *r,
+					 const struct host_page *host, struct slow_fault *slow)
+{
+	u64 perm = host->rights | (fault->access & EPT_ACCESS_WRITE ? EPT_D : 0);
+	int level = EPT_4K;
+
+	if (unlikely(host->level > EPT_4K))
+		level = best_level(fault, r, host);
+	if (unlikely(mem->inval_active)) {
+		u64 start = ALIGN_DOWN((u64)fault->hva, ept_size(level));
+
+		if (ept_inval_covers(mem, start, start + ept_size(level)))
+			return -EAGAIN;
+	}
+	if (r->flags & LODGE_MEM_F_READONLY)
+		perm &= ~EPT_W;
+
+	if (likely(level == EPT_4K)) {
+		u64 *table = ept_last_table(mem->root, fault->gpa);
+
+		/* Mostly a small page is to go where there is a place, and nothing. */
+		if (likely(table) && ept_install(&table[ept_index(fault->gpa, EPT_4K)],
+						 ept_leaf(host->pfn, EPT_4K, perm | EPT_X)))
+			return 0;
+	}
+	return map_at(mem, fault->gpa, level, host->pfn, perm, slow);
+}
+
+/*
+ * Map unless the host or the map has changed; the EPT lock is held. The host's table
+ * is looked at under it, so what it says holds until the next invalidation begins.
+ */
+static int map_page(struct lodge_mem *mem, const struct ept_fault *fault,
+		    const struct lodge_mem_region *r, unsigned long seq,
+		    struct slow_fault *slow)
+{
+	bool write = fault->access & EPT_ACCESS_WRITE;
+	struct host_page host;
+	int ret = -ENOENT;
+
+	if (mem->inval_seq != seq)
 		return -EAGAIN;
-	ret = ept_map(mem->root, a->gpa, a->level, a->leaf, cache, gone);
-	if (!ret && a->dirty_page)
-		set_page_dirty(pfn_to_page(a->host.pfn));
+	local_irq_disable();
+	if (likely(host_walk(mem->mm, fault->hva, write, &host))) {
+		ret = map_host_page(mem, fault, r, &host, slow);
+	} else if (slow && slow->judged && slow->seq == seq && slow->hva == fault->hva) {
+		host = slow->page;
+		ret = map_host_page(mem, fault, r, &host, slow);
+	}
+	local_irq_enable();
+	if (!ret && host.clean)
+		set_page_dirty(pfn_to_page(host.pfn));
 	return ret;
 }
 
 /* The rule: map beside other faults, where nothing has to make way. */
-static int map_shared(struct lodge_mem *mem, const struct attempt *a, struct ept_cache *cache)
+static __always_inline int map_shared(struct lodge_mem *mem, const struct ept_fault *fault,
+				      const struct lodge_mem_region *r, unsigned long seq,
+				      struct slow_fault *slow)
 {
 	int ret;
 
 	read_lock(&mem->lock);
-	ret = map_page(mem, a, cache, NULL);
+	ret = map_page(mem, fault, r, seq, slow);
 	read_unlock(&mem->lock);
 	return ret;
 }
 
 /* The exception: something else is mapped there, larger, smaller or outdated. */
-static int map_alone(struct lodge_mem *mem, const struct attempt *a, struct ept_cache *cache)
+static int map_alone(struct lodge_mem *mem, const struct ept_fault *fault,
+		     const struct lodge_mem_region *r, unsigned long seq,
+		     struct slow_fault *slow)
 {
 	struct ept_gone gone;
 	int ret;
 
 	ept_gone_init(&gone);
+	slow->gone = &gone;
 	write_lock(&mem->lock);
-	ret = map_page(mem, a, cache, &gone);
+	ret = map_page(mem, fault, r, seq, slow);
 	ept_gone_publish(mem, &gone);
 	write_unlock(&mem->lock);
+	slow->gone = NULL;
 
 	ept_flush(mem);
 	ept_gone_free(&gone, true);
 	return ret;
 }
 
-static int install(struct lodge_mem *mem, struct attempt *a, u32 access, struct ept_cache *cache)
-{
-	int ret = map_shared(mem, a, cache);
-
-	/*
-	 * Without executable huge pages, a table among them has code in it: were
-	 * it to make way, reads and fetches would throw each other out forever.
-	 */
-	while (ret == -EEXIST && ept_caps.nx_huge) {
-		choose_leaf(a, a->level - 1, access);
-		ret = map_shared(mem, a, cache);
-	}
-	if (ret == -EEXIST || ret == -EBUSY)
-		ret = map_alone(mem, a, cache);
-	if (ret == -ENOMEM)
-		ret = ept_cache_fill(cache) ?: -EAGAIN;
-	return ret;
-}
-
-/* One attempt, from the host's page on. -EAGAIN: the world has changed meanwhile. */
-static int attempt(struct lodge_mem *mem, struct ept_fault *fault, struct attempt *a,
-		   struct ept_cache *cache)
-{
-	u32 access = fault->access;
-	bool write = access & EPT_ACCESS_WRITE;
-	int level, ret;
-
-	if (!host_lookup(mem->mm, a->hva, &a->host) || (write && !a->host.writable)) {
-		fault->faulted_in = true;
-		ret = host_fault_in(mem->mm, a->hva, write, &a->host);
-		if (ret)
-			return ret;
-	}
-
-	level = best_level(a);
-	if (ept_caps.nx_huge && (access & EPT_ACCESS_EXEC))
-		level = EPT_4K;
-	choose_leaf(a, level, access);
-	return install(mem, a, access, cache);
-}
+/* ----------------------------------------------------------- the whole fault */
 
 /* Wait until another attempt makes sense. */
 static int wait_to_retry(struct lodge_mem *mem, unsigned long hva)
@@ -292,35 +317,71 @@ static int wait_to_retry(struct lodge_mem *mem, unsigned long hva)
 }
 
 /* The region, when it is one for such an access; in an SRCU section. */
-static const struct lodge_mem_region *find_ram(struct lodge_mem *mem,
-					       const struct ept_fault *fault)
+static __always_inline const struct lodge_mem_region *find_ram(struct lodge_mem *mem,
+							       struct ept_fault *fault)
 {
-	const struct lodge_mem_region *r = region_find(region_set(mem), fault->gpa);
+	const struct lodge_region_set *set = region_set(mem);
+	const struct lodge_mem_region *r = region_guess(set, fault->region);
 
-	if (r && (fault->access & EPT_ACCESS_WRITE) && (r->flags & LODGE_MEM_F_READONLY))
+	if (unlikely(fault->gpa - r->gpa >= r->len)) {
+		r = lodge_mem_find(set, fault->gpa, &fault->region);
+		if (!r)
+			return NULL;
+	}
+	if ((fault->access & EPT_ACCESS_WRITE) && (r->flags & LODGE_MEM_F_READONLY))
 		return NULL;
+	fault->hva = region_hva(r, fault->gpa);
 	return r;
 }
 
-static void attempt_at(struct attempt *a, const struct lodge_mem_region *r)
+/* Begin again, with what there is now. */
+static int map_again(struct lodge_mem *mem, struct ept_fault *fault, bool alone,
+		     struct slow_fault *slow)
 {
-	a->region = *r;
-	a->hva = region_hva(r, a->gpa);
-}
+	unsigned long seq = smp_load_acquire(&mem->inval_seq);	/* first, as in ept_fault() */
+	int ret = EPT_FAULT_MMIO, srcu = srcu_read_lock(&mem->srcu);
+	const struct lodge_mem_region *r = find_ram(mem, fault);
 
-/* Begin again, with what there is now. False when it is not RAM any more. */
-static bool attempt_again(struct lodge_mem *mem, const struct ept_fault *fault, struct attempt *a)
-{
-	const struct lodge_mem_region *r;
-	int srcu;
-
-	a->seq = smp_load_acquire(&mem->inval_seq);	/* first, as in ept_fault() */
-	srcu = srcu_read_lock(&mem->srcu);
-	r = find_ram(mem, fault);
 	if (r)
-		attempt_at(a, r);
+		ret = alone ? map_alone(mem, fault, r, seq, slow) :
+			      map_shared(mem, fault, r, seq, slow);
 	srcu_read_unlock(&mem->srcu, srcu);
-	return r;
+	return ret;
+}
+
+/* Do what an attempt that ended with @err was missing. */
+static int help(struct lodge_mem *mem, struct ept_fault *fault, int err, struct slow_fault *slow)
+{
+	switch (err) {
+	case -ENOENT:
+		if (fault->faulted_in)
+			return signal_pending(current) ? -EINTR : judge_page(mem, fault, slow);
+		fault->faulted_in = true;
+		host_fault_in(mem->mm, fault->hva, fault->access & EPT_ACCESS_WRITE);
+		return 0;
+	case -ENOMEM:
+		return ept_cache_fill(&slow->cache);
+	case -EAGAIN:
+		return wait_to_retry(mem, fault->hva);
+	default:
+		return 0;
+	}
+}
+
+/* The first attempt ended with @err. */
+static noinline int fault_slowly(struct lodge_mem *mem, struct ept_fault *fault, int err)
+{
+	struct slow_fault slow = {};
+	int ret = err;
+
+	do {
+		bool alone = ret == -EEXIST || ret == -EBUSY;
+
+		err = help(mem, fault, ret, &slow);
+		ret = err ?: map_again(mem, fault, alone, &slow);
+	} while (ret < 0 && !err);
+	ept_cache_drain(&slow.cache);
+	return ret;
 }
 
 /*
@@ -331,27 +392,10 @@ static noinline int fault_on_ram(struct lodge_mem *mem, struct ept_fault *fault,
 				 const struct lodge_mem_region *r, int srcu)
 	__releases(&mem->srcu)
 {
-	struct attempt a = { .seq = seq, .gpa = fault->gpa };
-	struct ept_cache cache = { .nr = 0 };
-	int ret;
+	int ret = map_shared(mem, fault, r, seq, NULL);
 
-	attempt_at(&a, r);
 	srcu_read_unlock(&mem->srcu, srcu);
-	for (;;) {
-		ret = attempt(mem, fault, &a, &cache);
-		if (likely(ret != -EAGAIN))
-			break;
-		ret = wait_to_retry(mem, a.hva);
-		if (ret)
-			break;
-		if (!attempt_again(mem, fault, &a)) {
-			ret = EPT_FAULT_MMIO;
-			break;
-		}
-	}
-	fault->hva = a.hva;
-	ept_cache_drain(&cache);
-	return ret;
+	return likely(!ret) ? EPT_FAULT_MAPPED : fault_slowly(mem, fault, ret);
 }
 
 /**
@@ -360,9 +404,9 @@ static noinline int fault_on_ram(struct lodge_mem *mem, struct ept_fault *fault,
  * @fault: the access; @hva is filled when it is to RAM
  *
  * Context: a thread of the VM's process (current->mm is the VM's), interrupts
- * on; may sleep, for as long as it takes to bring in the page: killable, and
- * interruptible where get_user_pages is. It must not be in an SRCU section of
- * @mem, and holds no lock that anybody needs who brings in pages.
+ * on; may sleep, for as long as it takes to bring in the page: interruptible, save
+ * where get_user_pages must wait and is only killable. It must not be in an SRCU
+ * section of @mem, and holds no lock that anybody needs who brings in pages.
  *
  * Return: EPT_FAULT_MAPPED: enter again; EPT_FAULT_MMIO: no RAM for this access;
  * -EFAULT when the host has nothing, or nothing writable, at @hva; -EHWPOISON

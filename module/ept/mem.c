@@ -58,7 +58,7 @@ void ept_inval_end(struct lodge_mem *mem, struct lodge_region_set *regions)
 	write_lock(&mem->lock);
 	if (regions)
 		rcu_assign_pointer(mem->regions, regions);
-	/* Pairs with the acquire in attempt(): who reads it sees what changed. */
+	/* Pairs with the acquire in ept_fault(): who reads it sees what changed. */
 	smp_store_release(&mem->inval_seq, mem->inval_seq + 1);
 	last = !--mem->inval_active;
 	write_unlock(&mem->lock);

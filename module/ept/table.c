@@ -93,6 +93,8 @@ static int put_table(u64 *slot, u64 old, int level, int want, bool keep,
 
 	if (old && !gone)
 		return -EBUSY;
+	if (!cache)
+		return -ENOMEM;
 	if (!cache->nr) {
 		cache->want = level - want;
 		return -ENOMEM;
@@ -149,7 +151,7 @@ static int put_leaf(u64 *slot, int level, u64 leaf, struct ept_gone *gone)
  * @level: the leaf's level
  * @leaf: what ept_leaf() gave. An entry for the same page is widened to it, never
  *	narrowed; a larger leaf that already grants as much is left alone
- * @cache: gives the tables that are missing on the way
+ * @cache: gives the tables that are missing on the way; NULL: there are none to give
  * @gone: collects what had to be replaced; NULL: replace nothing
  *
  * Context: without @gone, beside others that map; with it, alone.
@@ -178,10 +180,10 @@ int ept_map(u64 *root, gpa_t gpa, int level, u64 leaf, struct ept_cache *cache,
 		same = old && leaf_addr(old, at, gpa, level) == (leaf & EPT_ADDR);
 		if (same && !(leaf & ~old & EPT_RWX))
 			return 0;
-		table = cache->nr ? cache->page[cache->nr - 1] : NULL;
 		ret = put_table(slot, old, at, level, same, cache, gone);
 		if (ret)
 			return ret;
+		table = ept_below(READ_ONCE(*slot));
 	}
 	return put_leaf(&table[ept_index(gpa, level)], level, leaf, gone);
 }

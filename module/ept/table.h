@@ -97,6 +97,29 @@ static inline u64 ept_leaf(u64 pfn, int level, u64 perm)
 	       EPT_R | perm;
 }
 
+/* The table that has the 4 KiB entry for @gpa; NULL when there is none. */
+static __always_inline u64 *ept_last_table(u64 *root, gpa_t gpa)
+{
+	u64 *table = root;
+	int at;
+
+#pragma GCC unroll 3
+	for (at = EPT_ROOT; at > EPT_4K; at--) {
+		u64 entry = READ_ONCE(table[ept_index(gpa, at)]);
+
+		if (unlikely(!ept_is_table(entry, at)))
+			return NULL;
+		table = ept_below(entry);
+	}
+	return table;
+}
+
+/* Put @leaf where nothing is. False: there is something. */
+static __always_inline bool ept_install(u64 *slot, u64 leaf)
+{
+	return !READ_ONCE(*slot) && !cmpxchg64(slot, 0, leaf);
+}
+
 static inline void ept_gone_init(struct ept_gone *gone)
 {
 	INIT_LIST_HEAD(&gone->tables);

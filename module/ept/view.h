@@ -115,12 +115,19 @@ static __always_inline void lodge_mem_view_end(struct lodge_mem *mem,
 	srcu_read_unlock(&mem->srcu, view->srcu);
 }
 
-/* A cursor where *@last says, if there is still a region. */
+/* The region with index @last, if there is still one; else an empty one. */
+static __always_inline const struct lodge_mem_region *
+region_guess(const struct lodge_region_set *set, u32 last)
+{
+	return last < set->nr ? &set->region[last] : &lodge_no_region;
+}
+
+/* A cursor where *@last says. */
 static __always_inline struct lodge_mem_cursor lodge_mem_cursor(const struct lodge_mem_view *view,
 								u32 *last)
 {
 	return (struct lodge_mem_cursor) {
-		.region = *last < view->set->nr ? &view->set->region[*last] : &lodge_no_region,
+		.region = region_guess(view->set, *last),
 		.last = last,
 	};
 }

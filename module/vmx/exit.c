@@ -387,15 +387,15 @@ static int vmx_mem_fault_leave(struct lodge_vcpu *vcpu, const struct ept_fault *
 
 static int vmx_slow_ept_violation(struct lodge_vcpu *vcpu)
 {
-	struct ept_fault fault = {
-		.gpa = vmx_vmread(VMCS_GUEST_PHYSICAL_ADDRESS),
-		.access = vmx_ept_access(vmcs_read(VMCS_EXIT_QUALIFICATION)),
-	};
+	struct ept_fault *fault = &vcpu->fault;
 	int ret;
 
-	ret = ept_fault(&vcpu->vm->mem, &fault);
+	fault->gpa = vmx_vmread(VMCS_GUEST_PHYSICAL_ADDRESS);
+	fault->access = vmx_ept_access(vmcs_read(VMCS_EXIT_QUALIFICATION));
+	fault->faulted_in = false;
+	ret = ept_fault(&vcpu->vm->mem, fault);
 	/* A look-up in page tables leaves nothing of others' in the L1 data cache. */
-	if (fault.faulted_in || ret != EPT_FAULT_MAPPED)
+	if (fault->faulted_in || ret != EPT_FAULT_MAPPED)
 		vcpu->vmx.flush_l1d = true;
 	if (ret == EPT_FAULT_MAPPED) {
 		vcpu->stats.ept_mapped++;
@@ -403,11 +403,11 @@ static int vmx_slow_ept_violation(struct lodge_vcpu *vcpu)
 	}
 	if (ret == EPT_FAULT_MMIO)
 		return vmx_operand_fault(vcpu) ?
-			lodge_mmio_exit(vcpu, fault.gpa, fault.access) : vmx_slow_unhandled(vcpu);
+			lodge_mmio_exit(vcpu, fault->gpa, fault->access) : vmx_slow_unhandled(vcpu);
 	/* A signal or a retry: the run loop looks, and the guest tries again. */
 	if (ret == -EINTR || ret == -EAGAIN)
 		return LODGE_NEXT_ENTER;
-	return vmx_mem_fault_leave(vcpu, &fault, ret);
+	return vmx_mem_fault_leave(vcpu, fault, ret);
 }
 
 /* SDM 3C table 28-5. */

@@ -281,7 +281,6 @@ int vmx_owner_status(char *name, size_t len)
 
 static void vmx_watch_start(void)
 {
-	preempt_notifier_inc();
 	cpu_emergency_register_virt_callback(vmx_emergency);
 	lodge_syscore_register(&vmx_syscore);
 }
@@ -290,7 +289,6 @@ static void vmx_watch_stop(void)
 {
 	lodge_syscore_unregister(&vmx_syscore);
 	cpu_emergency_unregister_virt_callback(vmx_emergency);
-	preempt_notifier_dec();
 }
 
 /* Hotplug slot and VMXON on every CPU there is; none left half way. */
@@ -301,6 +299,7 @@ static int vmx_take(void)
 
 	if (vmx_kvm_there())
 		return -EBUSY;
+	preempt_notifier_inc();		/* takes the hotplug lock itself */
 	cpus_read_lock();
 	ret = vmx_slot_take();
 	if (ret)
@@ -316,6 +315,8 @@ static int vmx_take(void)
 	}
 out:
 	cpus_read_unlock();
+	if (ret)
+		preempt_notifier_dec();
 	return ret;
 }
 
@@ -326,6 +327,7 @@ static void vmx_give(void)
 	vmx_watch_stop();
 	vmx_slot_give();
 	cpus_read_unlock();
+	preempt_notifier_dec();
 }
 
 /**

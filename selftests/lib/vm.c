@@ -532,9 +532,6 @@ struct lodge_segment seg_real(u16 selector, bool code)
 	};
 }
 
-#define START_GROUPS	(LODGE_STATE_GPRS | LODGE_STATE_SREGS | LODGE_STATE_CRS | \
-			 LODGE_STATE_EVENTS)
-
 static void set_data_segments(struct lodge_sregs *sregs, struct lodge_segment seg)
 {
 	sregs->seg[LODGE_SEG_DS] = seg;
@@ -591,7 +588,7 @@ void vcpu_start_long(struct vcpu *vcpu, void (*fn)(u64 arg), u64 arg)
 	struct lodge_vcpu_state s = {};
 
 	vcpu_long_state(vcpu->id, fn, arg, &s);
-	vcpu_set(vcpu, &s, START_GROUPS);
+	vcpu_set(vcpu, &s, VCPU_START_GROUPS);
 }
 
 void vcpu_start_compat(struct vcpu *vcpu, u32 eip)
@@ -620,7 +617,7 @@ static void start_protected(struct vcpu *vcpu, u32 eip, struct lodge_segment cod
 	s.crs.cr0 = CR0_NE | CR0_ET | CR0_PE;
 	s.crs.cr4 = CR4_OSFXSR | CR4_OSXMMEXCPT;
 	s.crs.xcr0 = XCR0_X87;
-	vcpu_set(vcpu, &s, START_GROUPS);
+	vcpu_set(vcpu, &s, VCPU_START_GROUPS);
 }
 
 void vcpu_start_protected(struct vcpu *vcpu, u32 eip)
@@ -652,5 +649,5 @@ void vcpu_start_real(struct vcpu *vcpu, u16 segment, u16 ip)
 	s.sregs.idt.limit = 0x3ff;
 	s.crs.cr0 = CR0_ET;
 	s.crs.xcr0 = XCR0_X87;
-	vcpu_set(vcpu, &s, START_GROUPS);
+	vcpu_set(vcpu, &s, VCPU_START_GROUPS);
 }

@@ -107,6 +107,8 @@ void vcpu_nmi(struct vcpu *vcpu);
 void vcpu_kick(struct vcpu *vcpu);
 
 /* States to start in; each sets all of GPRS, SREGS, CRS and EVENTS. */
+#define VCPU_START_GROUPS	(LODGE_STATE_GPRS | LODGE_STATE_SREGS | LODGE_STATE_CRS | \
+				 LODGE_STATE_EVENTS)
 /* The groups that vcpu_start_long() sets, for a vCPU of that id. */
 void vcpu_long_state(u32 id, void (*fn)(u64 arg), u64 arg, struct lodge_vcpu_state *s);
 void vcpu_start_long(struct vcpu *vcpu, void (*fn)(u64 arg), u64 arg);

@@ -9,6 +9,8 @@
 #ifndef LODGE_BENCH_H
 #define LODGE_BENCH_H
 
+#include <sys/syscall.h>
+
 #include "vm.h"
 
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
@@ -137,6 +139,22 @@ struct guest_case {
 	u32 per_op[NR_COUNTS];	/* what each operation counts */
 	int kvm_more[NR_COUNTS];	/* ... and with KVM in addition */
 };
+
+/*
+ * RUN, without what the C library's ioctl() adds: it would be in both back ends' figures.
+ * Return: 0 or -errno.
+ */
+static __always_inline long call_run(int fd, unsigned long request)
+{
+	long ret = SYS_ioctl;
+
+	asm volatile("syscall" : "+a"(ret) : "D"((long)fd), "S"(request), "d"(0l) :
+		     "rcx", "r11", "memory");
+	return ret;
+}
+
+/* Where a guest starts: in long mode, without SYSCALL. */
+void bench_state(u32 id, void (*fn)(u64 arg), u64 arg, struct lodge_vcpu_state *s);
 
 /* A VM with one vCPU, low memory and the program's image. */
 void machine_create(struct machine *m, const struct backend *be, bool apic);

@@ -95,6 +95,16 @@ static void time_compute(u64 arg)
 
 static const struct guest_case empty = { EXITS(empty, 0) };
 
+/* As a Linux guest: SYSCALL is on, with MSRs that are not the host's. */
+static void time_out_syscall(u64 arg)
+{
+	wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SCE);
+	wrmsr(MSR_STAR, 0x0023001000000000);
+	wrmsr(MSR_LSTAR, GPA_IMAGE);
+	wrmsr(MSR_SFMASK, RFLAGS_IF);
+	time_out(arg);
+}
+
 /* Long enough that the host's clock ticks weigh what they always weigh. */
 static const struct guest_case compute = {
 	.guest = time_compute,
@@ -126,6 +136,11 @@ static const struct guest_case out_exit = {
 	.per_op = { [COUNT_EXITS] = 1, [COUNT_USER] = 1, [COUNT_IO] = 1 },
 };
 
+static const struct guest_case out_syscall_exit = {
+	EXITS(out, 0x1234), .warm_up = time_out_syscall,
+	.per_op = { [COUNT_EXITS] = 1, [COUNT_USER] = 1, [COUNT_IO] = 1 },
+};
+
 static const struct guest_case in_exit = {
 	EXITS(in, 0x1234),
 	.per_op = { [COUNT_EXITS] = 1, [COUNT_USER] = 1, [COUNT_IO] = 1 },
@@ -149,6 +164,7 @@ const struct bench exit_benches[] = {
 	{ "exit_rdmsr", "RDMSR of TSC_ADJUST", .guest = &rdmsr_exit },
 	{ "exit_wrmsr", "WRMSR of TSC_ADJUST", .guest = &wrmsr_exit },
 	{ "exit_out", "OUT to the program and back", .guest = &out_exit },
+	{ "exit_out_syscall", "the same, the guest's SYSCALL is on", .guest = &out_syscall_exit },
 	{ "exit_in", "IN from the program", .guest = &in_exit },
 	{ "exit_mmio_write", "write of memory that is the program's", .guest = &mmio_write_exit },
 	{ "exit_mmio_read", "read of memory that is the program's", .guest = &mmio_read_exit },

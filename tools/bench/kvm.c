@@ -200,7 +200,7 @@ static void start_vcpu(struct vcpu *vcpu, void (*fn)(u64 arg), u64 arg)
 	struct kvm_regs regs = {};
 
 	set_cpuid(vcpu->fd);
-	vcpu_long_state(vcpu->id, fn, arg, &s);
+	bench_state(vcpu->id, fn, arg, &s);
 	set_sregs(vcpu->fd, &s);
 	regs.rip = s.gprs.rip;
 	regs.rflags = s.gprs.rflags;
@@ -216,10 +216,12 @@ static u64 run(struct vcpu *vcpu, u16 port)
 	u64 other = 0;
 
 	for (;;) {
+		long error = call_run(vcpu->fd, KVM_RUN);
+
 		k->user++;
-		if (ioctl(vcpu->fd, KVM_RUN, NULL)) {
-			if (errno != EINTR)
-				test_fail("KVM_RUN: %s", strerror(errno));
+		if (error) {
+			if (error != -EINTR)
+				test_fail("KVM_RUN: %s", strerror(-error));
 			other++;
 		} else if (run->exit_reason == KVM_EXIT_IO) {
 			if (run->io.port == port)
@@ -247,14 +249,14 @@ static u64 run_nothing(struct vcpu *vcpu)
 {
 	struct kvm_run *run = to_kvm(vcpu)->run;
 	u64 start;
-	int ret;
+	long ret;
 
 	to_kvm(vcpu)->user++;
 	run->immediate_exit = 1;
 	start = read_tsc();
-	ret = ioctl(vcpu->fd, KVM_RUN, NULL);
+	ret = call_run(vcpu->fd, KVM_RUN);
 	start = read_tsc() - start;
-	if (!ret || errno != EINTR)
+	if (ret != -EINTR)
 		test_fail("an immediate KVM_RUN did not leave");
 	run->immediate_exit = 0;
 	return start;

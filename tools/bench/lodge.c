@@ -12,7 +12,7 @@ static const struct {
 } hw_counts[] = {
 	{ 0, COUNT_INTERRUPTS },	/* an NMI */
 	{ 1, COUNT_INTERRUPTS },
-	{ 52, COUNT_INTERRUPTS },	/* preemption timer: the end of a stint */
+	{ 52, COUNT_INTERRUPTS },	/* preemption timer: the guest's, or the end of a stint */
 	{ 10, COUNT_CPUID },
 	{ 12, COUNT_HLT },
 	{ 18, COUNT_VMCALL },
@@ -41,14 +41,24 @@ static void unmap(struct vm *vm, enum mem_slot slot, u64 gpa, u64 len)
 	vm_unmap(vm, gpa, len);
 }
 
+static void start_vcpu(struct vcpu *vcpu, void (*fn)(u64 arg), u64 arg)
+{
+	struct lodge_vcpu_state s = {};
+
+	bench_state(vcpu->id, fn, arg, &s);
+	vcpu_set(vcpu, &s, VCPU_START_GROUPS);
+}
+
 static u64 run(struct vcpu *vcpu, u16 port)
 {
 	struct lodge_run *run = vcpu->run;
 	u64 other = 0;
 
 	for (;;) {
-		if (ioctl(vcpu->fd, LODGE_VCPU_RUN, NULL))
-			vcpu_fail(vcpu, "RUN: %s", strerror(errno));
+		long error = call_run(vcpu->fd, LODGE_VCPU_RUN);
+
+		if (error)
+			vcpu_fail(vcpu, "RUN: %s", strerror(-error));
 		if (run->exit.reason == LODGE_EXIT_PIO) {
 			if (run->exit.pio.port == port)
 				break;
@@ -73,11 +83,11 @@ static u32 said(struct vcpu *vcpu)
 static u64 run_nothing(struct vcpu *vcpu)
 {
 	u64 start;
-	int ret;
+	long ret;
 
 	vcpu_kick(vcpu);
 	start = read_tsc();
-	ret = ioctl(vcpu->fd, LODGE_VCPU_RUN, NULL);
+	ret = call_run(vcpu->fd, LODGE_VCPU_RUN);
 	start = read_tsc() - start;
 	if (!ret || vcpu->run->exit.reason != LODGE_EXIT_KICK)
 		vcpu_fail(vcpu, "a kicked RUN did not leave");
@@ -120,7 +130,7 @@ const struct backend lodge_backend = {
 	.unmap = unmap,
 	.vcpu_create = vcpu_create,
 	.vcpu_destroy = vcpu_destroy,
-	.vcpu_start = vcpu_start_long,
+	.vcpu_start = start_vcpu,
 	.run = run,
 	.said = said,
 	.run_nothing = run_nothing,

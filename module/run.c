@@ -304,8 +304,8 @@ static int lodge_complete(struct lodge_vcpu *vcpu, u32 complete, u64 data)
 	return 0;
 }
 
-/* Take what the caller has put into the page. Loaded. */
-static int lodge_take_inputs(struct lodge_vcpu *vcpu, u64 *wanted)
+/* Take what the caller has put into the page; @wanted is from there. Loaded. */
+static int lodge_take_inputs(struct lodge_vcpu *vcpu, u64 wanted)
 {
 	struct lodge_run *run = vcpu->run;
 	u32 complete = READ_ONCE(run->complete);
@@ -313,8 +313,7 @@ static int lodge_take_inputs(struct lodge_vcpu *vcpu, u64 *wanted)
 	u32 flags = READ_ONCE(run->flags);
 	int ret;
 
-	*wanted = READ_ONCE(run->wanted);
-	if (flags & ~LODGE_RUN_F_BYTES || (dirty | *wanted) & ~LODGE_STATE_SHARED ||
+	if (flags & ~LODGE_RUN_F_BYTES || (dirty | wanted) & ~LODGE_STATE_SHARED ||
 	    READ_ONCE(run->reserved) || complete > LODGE_COMPLETE_FAULT)
 		return -EINVAL;
 	if (complete && vcpu->pending.reason == LODGE_EXIT_NONE)
@@ -372,13 +371,13 @@ static bool lodge_wants_bytes(const struct lodge_vcpu *vcpu)
 /* Return: LODGE_NEXT_LOST, or what RUN returns. */
 static long lodge_run_owned(struct lodge_vcpu *vcpu)
 {
-	u64 wanted;
+	u64 wanted = READ_ONCE(vcpu->run->wanted);
 	int ret;
 
 	ret = lodge_vcpu_load(vcpu);
 	if (ret)
 		return ret;
-	ret = lodge_take_inputs(vcpu, &wanted);
+	ret = lodge_take_inputs(vcpu, wanted);
 	if (!ret) {
 		vcpu->pending.reason = LODGE_EXIT_NONE;
 		ret = lodge_loop(vcpu);
@@ -390,18 +389,30 @@ static long lodge_run_owned(struct lodge_vcpu *vcpu)
 	return lodge_run_end(vcpu) ?: (ret == LODGE_NEXT_LEAVE ? 0 : ret);
 }
 
+/* RUN is over: say so to a PAUSE that waits for it. Return: @ret. */
+static __always_inline long lodge_run_over(struct lodge_vm *vm, struct lodge_vcpu *vcpu, long ret)
+{
+	atomic_set_release(&vcpu->running, 0);
+	/* Pairs with the barrier of whoever starts to wait. */
+	smp_mb();
+	if (unlikely(READ_ONCE(vm->paused)))
+		wake_up(&vm->pause_wait);
+	return ret;
+}
+
 /* Apart, since its frame is large and lodge_run_kicked() is in a hurry. */
 static noinline long lodge_run_locked(struct lodge_vcpu *vcpu)
 {
 	long ret = mutex_lock_killable(&vcpu->mutex);
 
 	if (ret)
-		return ret;
+		return lodge_run_over(vcpu->vm, vcpu, ret);
 	ret = lodge_run_owned(vcpu);
 	if (ret == LODGE_NEXT_LOST)
-		return -EINTR;
-	mutex_unlock(&vcpu->mutex);
-	return ret;
+		ret = -EINTR;	/* and the mutex is not ours */
+	else
+		mutex_unlock(&vcpu->mutex);
+	return lodge_run_over(vcpu->vm, vcpu, ret);
 }
 
 /*
@@ -449,20 +460,15 @@ static bool lodge_run_kicked(struct lodge_vcpu *vcpu)
 long lodge_vcpu_run(struct lodge_vcpu *vcpu)
 {
 	struct lodge_vm *vm = vcpu->vm;
-	long ret;
 
 	if (current->mm != vm->mem.mm)
 		return -EPERM;
 	if (atomic_cmpxchg(&vcpu->running, 0, 1))
 		return -EBUSY;
 	/* After a full barrier: PAUSE sees us running, or we see it pausing. */
-	if (READ_ONCE(vm->paused))
+	if (unlikely(READ_ONCE(vm->paused)))
 		set_bit(LODGE_REQ_PAUSE, &vcpu->requests);
-	ret = lodge_run_kicked(vcpu) ? -EINTR : lodge_run_locked(vcpu);
-	atomic_set_release(&vcpu->running, 0);
-	/* Pairs with the barrier of whoever starts to wait. */
-	smp_mb();
-	if (READ_ONCE(vm->paused))
-		wake_up(&vm->pause_wait);
-	return ret;
+	if (lodge_run_kicked(vcpu))
+		return lodge_run_over(vm, vcpu, -EINTR);
+	return lodge_run_locked(vcpu);
 }

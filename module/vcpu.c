@@ -65,11 +65,16 @@ void lodge_vcpu_init_reset(struct lodge_vcpu *vcpu, bool init)
 void lodge_exit_fill(struct lodge_vcpu *vcpu, u32 reason, u32 insn_len)
 {
 	struct lodge_exit *e = &vcpu->run->exit;
+	u64 rip = lodge_rip_read(vcpu), next = rip + insn_len;
 
 	e->reason = reason;
-	e->flags = insn_len ? LODGE_EXIT_F_INSN : 0;
-	e->rip = lodge_rip_read(vcpu);
-	e->next_rip = insn_len ? lodge_next_rip(vcpu, insn_len) : 0;
+	e->rip = rip;
+	e->flags = 0;
+	e->next_rip = 0;
+	if (insn_len) {
+		e->flags = LODGE_EXIT_F_INSN;
+		e->next_rip = unlikely((rip ^ next) >> 32) ? lodge_next_rip(vcpu, insn_len) : next;
+	}
 	e->insn_len = insn_len;
 	e->insn_bytes = 0;
 	BUILD_BUG_ON(offsetofend(struct lodge_exit, unhandled) >
@@ -311,7 +316,7 @@ static const struct lodge_call lodge_vcpu_calls[] = {
 static long lodge_vcpu_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
 	/* The hot one has no structure to copy. */
-	if (cmd == LODGE_VCPU_RUN)
+	if (likely(cmd == LODGE_VCPU_RUN))
 		return lodge_vcpu_run(file->private_data);
 	return lodge_call(file->private_data, lodge_vcpu_calls, ARRAY_SIZE(lodge_vcpu_calls),
 			  cmd, arg);

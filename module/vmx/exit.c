@@ -15,7 +15,7 @@
 #include "insn.h"
 #include "vmx_internal.h"
 
-static u32 vmx_insn_len(void)
+static inline u32 vmx_insn_len(void)
 {
 	return vmx_vmread(VMCS_EXIT_INSN_LEN);
 }

@@ -201,7 +201,7 @@ static u64 vmx_fs_base(void)
 {
 	u64 base;
 
-	if (boot_cpu_has(X86_FEATURE_FSGSBASE))
+	if (static_cpu_has(X86_FEATURE_FSGSBASE))
 		return rdfsbase();
 	rdmsrl(MSR_FS_BASE, base);
 	return base;
@@ -258,6 +258,24 @@ static noinline void vmx_selectors_load(struct vmx_host *h)
 		loadsegment(es, h->sel.es);
 }
 
+static noinline void vmx_tss_reload(void)
+{
+	invalidate_tss_limit();
+}
+
+/*
+ * The I/O bitmap lies behind the limit that VM exit has given the TSS: a thread with
+ * one needs it anew, for others it is enough to know. As invalidate_tss_limit(), which
+ * has the rare case inline.
+ */
+static __always_inline void vmx_tss_limit_gone(void)
+{
+	if (unlikely(test_thread_flag(TIF_IO_BITMAP)))
+		vmx_tss_reload();
+	else
+		this_cpu_write(__tss_limit_invalid, true);
+}
+
 /**
  * vmx_host_unpark() - put the host thread's registers back
  * @vcpu: the vCPU
@@ -281,8 +299,7 @@ void vmx_host_unpark(struct lodge_vcpu *vcpu)
 	native_load_idt(&vmx_host_idt);
 	if (unlikely(h->all_sel | h->ldt))
 		vmx_selectors_load(h);
-	/* The I/O bitmap lies behind the fixed TSS limit. */
-	invalidate_tss_limit();
+	vmx_tss_limit_gone();
 	if (unlikely(h->swapped_msrs))
 		vmx_user_msrs_restore(h);
 	h->loaded = false;

@@ -161,7 +161,7 @@ void vmx_spec_ctrl_prepare(struct lodge_vcpu *vcpu)
 {
 	struct vmx_entry *e = &vcpu->entry;
 
-	if (!boot_cpu_has(X86_FEATURE_MSR_SPEC_CTRL))
+	if (!static_cpu_has(X86_FEATURE_MSR_SPEC_CTRL))
 		return;
 	e->flags &= BIT(VMX_ENTRY_RESUME_BIT);
 	e->spec_guest = vcpu->msrs.spec_ctrl;

@@ -122,10 +122,9 @@ static noinline bool vmx_perf_switch(struct vmx_perf *p,
 bool vmx_perf_load(struct vmx_vcpu *v)
 {
 	const struct perf_guest_switch_msr *msrs;
-	int nr = 0;
 
 	/* It reads KVM's account of the guest's own counters, a fraction of a page: none. */
-	msrs = perf_guest_get_msrs(&nr, page_address(ZERO_PAGE(0)));
+	msrs = perf_guest_get_msrs(&v->perf.nr, empty_zero_page);
 	/* Without a PMU there is no answer, never was, and its length is left as it was. */
-	return msrs && vmx_perf_switch(&v->perf, msrs, min(nr, VMX_PERF_MSRS));
+	return msrs && vmx_perf_switch(&v->perf, msrs, min(v->perf.nr, VMX_PERF_MSRS));
 }

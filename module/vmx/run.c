@@ -79,23 +79,39 @@ static __always_inline void vmx_host_exceptions(struct vmx_vcpu *v)
 	vmx_handle_nmi();
 }
 
-/* Hand the machine check to the kernel as if user mode had met it. */
-static void vmx_host_mce(const struct vmx_vcpu *v)
+/* Hand a machine check to the kernel as if user mode had met it. */
+static noinline void vmx_host_mce(const struct vmx_vcpu *v)
 {
 	struct pt_regs regs = {
 		.cs = 3,	/* not the kernel's fault: it can be survived */
 		.flags = X86_EFLAGS_IF,
 	};
 
-	u32 basic = v->exit_reason & VMX_EXIT_REASON_BASIC;
-
 	/* Without machine-check support CR4.MCE is clear, and the CPU shuts down. */
-	if (!IS_ENABLED(CONFIG_X86_MCE) ||
-	    (basic != VMX_EXIT_MCE_ENTRY && basic != VMX_EXIT_EXCEPTION_NMI))
+	if (!IS_ENABLED(CONFIG_X86_MCE))
 		return;
 	if ((v->intr_info & (VMX_INTR_TYPE | VMX_INTR_VECTOR)) ==
 	    (LODGE_EVENT_EXCEPTION << VMX_INTR_TYPE_SHIFT | X86_TRAP_MC))
 		do_machine_check(&regs);
+}
+
+/*
+ * What the host has to do about the exit before it accounts the guest's time. A tick
+ * that ended the stint is the guest's: let it in. It takes an instruction in between,
+ * since STI has a shadow (SDM 2B, STI).
+ */
+static void vmx_host_first(const struct vmx_vcpu *v)
+{
+	switch (v->exit_reason & VMX_EXIT_REASON_BASIC) {
+	case VMX_EXIT_EXTERNAL_INTERRUPT:
+		local_irq_enable();
+		asm volatile("nop");
+		local_irq_disable();
+		break;
+	case VMX_EXIT_EXCEPTION_NMI:
+	case VMX_EXIT_MCE_ENTRY:
+		vmx_host_mce(v);
+	}
 }
 
 /* ----------------------------------------------------- guest values in the CPU */
@@ -114,7 +130,7 @@ void __init vmx_xstate_init(void)
 }
 
 /* A guest without OSXSAVE cannot see XCR0 and XSS; one without PKE not PKRU. */
-static bool vmx_uses_pkru(const struct lodge_vcpu *vcpu)
+static __always_inline bool vmx_uses_pkru(const struct lodge_vcpu *vcpu)
 {
 	return cpu_feature_enabled(X86_FEATURE_PKU) &&
 	       (vcpu->cr4 & X86_CR4_PKE || vcpu->xcr0 & XFEATURE_MASK_PKRU);
@@ -237,11 +253,15 @@ u64 vmx_guest_time(const struct lodge_vcpu *vcpu)
 static void vmx_set_timer(struct lodge_vcpu *vcpu)
 {
 	struct vmx_vcpu *v = &vcpu->vmx;
-	u64 ticks = lapic_take_timer(vcpu);
+	u64 ticks;
 
-	if (ticks != U64_MAX)
+	v->timer = vmx_stint_timer;
+	if (vcpu->lapic.timer_tsc) {
+		ticks = lapic_take_timer(vcpu);
+		if (ticks >> vmx_caps.timer_shift < vmx_stint_timer)
+			v->timer = (ticks >> vmx_caps.timer_shift) + 2;
 		v->exits_left = min_t(u32, v->exits_left, VMX_TIMED_EXITS);
-	v->timer = min_t(u64, ticks >> vmx_caps.timer_shift, vmx_stint_timer) + 2;
+	}
 	v->timer_for = vcpu->lapic.timer_tsc;
 	vmx_vmwrite(VMCS_PREEMPTION_TIMER, v->timer);
 }
@@ -466,14 +486,8 @@ int vmx_vcpu_enter(struct lodge_vcpu *vcpu)
 	vmx_unload_debug(v);
 	vmx_unload_xstate(vcpu, pkru);
 	if (likely(entered))
-		vmx_host_mce(v);
-	/*
-	 * A tick that ended the stint is the guest's: let it in before we account. It
-	 * takes an instruction in between, since STI has a shadow (SDM 2B, STI).
-	 */
-	local_irq_enable();
+		vmx_host_first(v);
 	WRITE_ONCE(vcpu->has_run, true);
-	local_irq_disable();
 	vtime_account_guest_exit();
 	local_irq_enable();
 	preempt_enable();

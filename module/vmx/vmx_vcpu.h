@@ -85,10 +85,12 @@ struct vmx_perf_plan {
 /**
  * struct vmx_perf - see perf.c
  * @areas: the MSR-load areas, a page; constant
+ * @nr: the length of perf's last answer; with interrupts off
  * @now: as the VMCS has it
  */
 struct vmx_perf {
 	struct vmx_perf_areas *areas;
+	int nr;
 	struct vmx_perf_plan now;
 };
 

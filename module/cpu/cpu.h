@@ -148,6 +148,7 @@ struct lodge_msr_state {
 void lodge_msr_module_init(void);
 bool lodge_msr_execute_read(struct lodge_vcpu *vcpu);
 int lodge_msr_read(struct lodge_vcpu *vcpu, u32 index, u64 *value, bool from_host);
+int lodge_msr_write_fast(struct lodge_vcpu *vcpu, u32 index, u64 value);
 int lodge_msr_write(struct lodge_vcpu *vcpu, u32 index, u64 value, bool from_host);
 int lodge_msr_check(struct lodge_vcpu *vcpu, u32 index, u64 value);
 u32 lodge_msr_list(u32 *indices, u32 max);

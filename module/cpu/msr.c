@@ -201,9 +201,12 @@ static int read_tsc(struct lodge_vcpu *vcpu, u32 index, u64 *value)
 
 static void shift_tsc(struct lodge_vcpu *vcpu, u64 delta)
 {
+	if (!delta)
+		return;
 	vcpu->vmx.tsc_offset += delta;
 	vmcs_write(VMCS_TSC_OFFSET, vcpu->vmx.tsc_offset);
 	lapic_tsc_changed(vcpu, delta);
+	vcpu->vmx.recheck = true;	/* the APIC timer */
 	set_bit(LODGE_REQ_CLOCK, &vcpu->requests);
 }
 
@@ -247,6 +250,7 @@ static int read_x2apic(struct lodge_vcpu *vcpu, u32 index, u64 *value)
 
 static int write_x2apic(struct lodge_vcpu *vcpu, u32 index, u64 value, bool from_host)
 {
+	vcpu->vmx.recheck = true;
 	return gp_if(lapic_msr_write(vcpu, index, value));
 }
 
@@ -258,6 +262,7 @@ static int read_tsc_deadline(struct lodge_vcpu *vcpu, u32 index, u64 *value)
 
 static int write_tsc_deadline(struct lodge_vcpu *vcpu, u32 index, u64 value, bool from_host)
 {
+	vcpu->vmx.recheck = true;
 	lapic_tsc_deadline_write(vcpu, value);
 	return LODGE_MSR_OK;
 }
@@ -422,6 +427,7 @@ static int write_wall_clock(struct lodge_vcpu *vcpu, u32 index, u64 value, bool 
 #define HANDLED(fn)		.kind = MSR_HANDLED, .read = read_##fn, .write = write_##fn
 #define PASS_RW			.pass = MSR_PASS_READ | MSR_PASS_WRITE
 #define SAVE			.save = true
+#define FAST			.fast = true
 #define ONE(index, name_)	.first = (index), .nr = 1, .name = name_
 #define SOME(index, nr_, name_)	.first = (index), .nr = (nr_), .name = name_
 
@@ -437,7 +443,7 @@ const struct msr_row msr_rows[] = {
 	{ ONE(MSR_IA32_APICBASE, "APIC_BASE"), HANDLED(apic_base), .group = true },
 	{ ONE(MSR_SMI_COUNT, "SMI_COUNT"), .kind = MSR_CONST },
 	{ ONE(MSR_IA32_FEAT_CTL, "FEATURE_CONTROL"), .kind = MSR_CONST, .value = FEAT_CTL_LOCKED },
-	{ ONE(MSR_IA32_TSC_ADJUST, "TSC_ADJUST"), STORED(msrs.tsc_adjust), SAVE,
+	{ ONE(MSR_IA32_TSC_ADJUST, "TSC_ADJUST"), STORED(msrs.tsc_adjust), SAVE, FAST,
 	  .gate = GATE(TSC_ADJUST), .write = write_tsc_adjust },
 	{ ONE(MSR_IA32_SPEC_CTRL, "SPEC_CTRL"), STORED(msrs.spec_ctrl), SAVE,
 	  .gate = SPEC_GATE, .check = check_spec_ctrl },
@@ -476,9 +482,10 @@ const struct msr_row msr_rows[] = {
 	  .check = check_pat },
 	{ ONE(MSR_MTRR_DEF_TYPE, "MTRR_DEF_TYPE"), STORED(msrs.mtrr_def_type), SAVE,
 	  .gate = GATE(MTRR), .check = check_mtrr_def_type },
-	{ ONE(MSR_IA32_TSC_DEADLINE, "TSC_DEADLINE"), HANDLED(tsc_deadline), .group = true,
+	{ ONE(MSR_IA32_TSC_DEADLINE, "TSC_DEADLINE"), HANDLED(tsc_deadline), FAST, .group = true,
 	  .gate = GATE(TSC_DEADLINE) },
-	{ SOME(0x800, 0x100, "X2APIC"), HANDLED(x2apic), .group = true, .gate = GATE(X2APIC) },
+	{ SOME(0x800, 0x100, "X2APIC"), HANDLED(x2apic), FAST, .group = true,
+	  .gate = GATE(X2APIC) },
 	{ ONE(MSR_IA32_XSS, "XSS"), STORED(xss), SAVE, .gate = GATE(XSAVES), .check = check_xss },
 	{ ONE(MSR_KVM_WALL_CLOCK_NEW, "KVM_WALL_CLOCK_NEW"), HANDLED(wall_clock), SAVE,
 	  .gate = GATE(KVMCLOCK2), .check = check_wall_clock },
@@ -520,15 +527,14 @@ static u8 msr_hash(u32 index)
 /** lodge_msr_module_init() - fill the hints; at load, or before tests */
 void lodge_msr_module_init(void)
 {
-	u32 i, j;
+	/* Whoever has few comes last, or the wide ranges would take all places. */
+	static const u32 widths[] = { U32_MAX, 8 };
+	u32 i, j, pass;
 
-	for (i = 0; i < ARRAY_SIZE(msr_hints); i++)
-		msr_hints[i] = &msr_rows[0];
-	for (i = 0; i < ARRAY_SIZE(msr_rows); i++) {
-		/* Wide ranges would take the places of all others. */
-		for (j = 0; j < min(msr_rows[i].nr, 16u); j++)
-			msr_hints[msr_hash(msr_rows[i].first + j)] = &msr_rows[i];
-	}
+	for (pass = 0; pass < ARRAY_SIZE(widths); pass++)
+		for (i = 0; i < ARRAY_SIZE(msr_rows); i++)
+			for (j = 0; j < msr_rows[i].nr && msr_rows[i].nr <= widths[pass]; j++)
+				msr_hints[msr_hash(msr_rows[i].first + j)] = &msr_rows[i];
 }
 
 static noinline const struct msr_row *msr_search(u32 index)
@@ -660,22 +666,10 @@ bool lodge_msr_execute_read(struct lodge_vcpu *vcpu)
 	return true;
 }
 
-/**
- * lodge_msr_write() - write an MSR
- * @vcpu: the vCPU
- * @index: the MSR
- * @value: the value
- * @from_host: written by the program, for a state group: as
- *	lodge_msr_check(), and without effect on other MSRs
- *
- * Context: owner, loaded; interrupts may be off.
- * Return: LODGE_MSR_*; when not OK, nothing has changed.
- */
-int lodge_msr_write(struct lodge_vcpu *vcpu, u32 index, u64 value, bool from_host)
+static __always_inline int write_row(struct lodge_vcpu *vcpu, const struct msr_row *row,
+				     u32 index, u64 value, bool from_host)
 {
-	const struct msr_row *row = msr_find(index);
-
-	if (!row || !write_allowed(vcpu, row, index, value, from_host))
+	if (!write_allowed(vcpu, row, index, value, from_host))
 		return LODGE_MSR_GP;
 
 	switch (row->kind) {
@@ -693,6 +687,42 @@ int lodge_msr_write(struct lodge_vcpu *vcpu, u32 index, u64 value, bool from_hos
 	default:
 		return LODGE_MSR_USER_EXIT;
 	}
+}
+
+/**
+ * lodge_msr_write_fast() - write an MSR between two entries of a stint
+ * @vcpu: the vCPU
+ * @index: the MSR
+ * @value: what the guest writes
+ *
+ * Context: owner, loaded; interrupts off.
+ * Return: LODGE_MSR_*; USER_EXIT: it is for lodge_msr_write(), and nothing has changed.
+ */
+int lodge_msr_write_fast(struct lodge_vcpu *vcpu, u32 index, u64 value)
+{
+	const struct msr_row *row = msr_find(index);
+
+	if (!row || !row->fast)
+		return LODGE_MSR_USER_EXIT;
+	return write_row(vcpu, row, index, value, false);
+}
+
+/**
+ * lodge_msr_write() - write an MSR
+ * @vcpu: the vCPU
+ * @index: the MSR
+ * @value: the value
+ * @from_host: written by the program, for a state group: as
+ *	lodge_msr_check(), and without effect on other MSRs
+ *
+ * Context: owner, loaded; interrupts may be off.
+ * Return: LODGE_MSR_*; when not OK, nothing has changed.
+ */
+int lodge_msr_write(struct lodge_vcpu *vcpu, u32 index, u64 value, bool from_host)
+{
+	const struct msr_row *row = msr_find(index);
+
+	return row ? write_row(vcpu, row, index, value, from_host) : LODGE_MSR_GP;
 }
 
 /**

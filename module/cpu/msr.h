@@ -24,6 +24,8 @@ enum msr_kind {
  * @kind: enum msr_kind
  * @pass: MSR_PASS_*
  * @save: in LODGE_GET_SUPPORTED_MSRS
+ * @fast: a write needs nothing that a stint in the guest begins with (SPEC_CTRL, XSS
+ *	and a flush do): it can be done between two entries
  * @group: another state group writes it: the host cannot, by index
  * @gate: bits by enum lodge_guest_feature, one of which the guest must have; 0:
  *	always there
@@ -43,6 +45,7 @@ struct msr_row {
 	u8 kind;
 	u8 pass;
 	bool save;
+	bool fast;
 	bool group;
 	u64 gate;
 	u32 field;

@@ -348,6 +348,39 @@ static void msr_host(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, value, 1000ull);
 }
 
+/*
+ * What a stint in the guest sets up before its first entry only (SPEC_CTRL, XSS, a flush
+ * for EFER.NXE) must not change in the middle of it, nor may the program be asked.
+ */
+static void msr_fast_writes(struct kunit *test)
+{
+	static const struct {
+		u32 msr;
+		bool fast;
+	} cases[] = {
+		{ MSR_IA32_TSC_ADJUST, true }, { MSR_IA32_TSC_DEADLINE, true }, { 0x80b, true },
+		{ 0x830, true }, { 0x8ff, true }, { MSR_EFER, false }, { MSR_IA32_XSS, false },
+		{ MSR_IA32_SPEC_CTRL, false }, { MSR_IA32_PRED_CMD, false },
+		{ 0x4b564d01, false }, { LODGE_MSR_USER, false },
+		{ 0x12345678, false },
+	};
+	struct lodge_vcpu *vcpu = new_vcpu(test, ALL_FEATURES);
+	u32 i, nr = 0;
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		const struct msr_row *row = msr_find(cases[i].msr);
+
+		KUNIT_EXPECT_EQ_MSG(test, row && row->fast, cases[i].fast, "%x", cases[i].msr);
+		if (!cases[i].fast)
+			KUNIT_EXPECT_EQ(test, lodge_msr_write_fast(vcpu, cases[i].msr, 0),
+					LODGE_MSR_USER_EXIT);
+	}
+	for (i = 0; i < nr_msr_rows; i++)
+		nr += msr_rows[i].fast;
+	KUNIT_EXPECT_EQ(test, nr, 3);
+	KUNIT_EXPECT_EQ(test, lodge_msr_write_fast(vcpu, 0x8ff, 0), GP);
+}
+
 static void msr_save_list(struct kunit *test)
 {
 	static const u32 must[] = {
@@ -410,6 +443,7 @@ static struct kunit_case msr_test_cases[] = {
 	KUNIT_CASE(msr_pat_check),
 	KUNIT_CASE(msr_gates),
 	KUNIT_CASE(msr_host),
+	KUNIT_CASE(msr_fast_writes),
 	KUNIT_CASE(msr_save_list),
 	KUNIT_CASE(msr_save_list_gates),
 	{ }

@@ -169,21 +169,13 @@ static u64 vmx_msr_value(const struct lodge_vcpu *vcpu)
 	return (u32)vcpu->regs[LODGE_RAX] | vcpu->regs[LODGE_RDX] << 32;
 }
 
-/* The APIC's MSRs are the hot ones, and their handlers do not sleep. */
-static bool vmx_msr_is_apic(u32 index)
-{
-	return (index >= APIC_BASE_MSR && index < APIC_BASE_MSR + 0x100) ||
-	       index == MSR_IA32_TSC_DEADLINE;
-}
-
-static int vmx_wrmsr(struct lodge_vcpu *vcpu)
+static int vmx_slow_wrmsr(struct lodge_vcpu *vcpu)
 {
 	u32 index = vcpu->regs[LODGE_RCX];
 	u64 value = vmx_msr_value(vcpu);
 
 	switch (lodge_msr_write(vcpu, index, value, false)) {
 	case LODGE_MSR_OK:
-		vcpu->vmx.recheck = true;
 		vmx_skip(vcpu);
 		return LODGE_NEXT_ENTER;
 	case LODGE_MSR_GP:
@@ -196,10 +188,16 @@ static int vmx_wrmsr(struct lodge_vcpu *vcpu)
 
 static bool vmx_fast_wrmsr(struct lodge_vcpu *vcpu)
 {
-	if (!vmx_msr_is_apic(vcpu->regs[LODGE_RCX]))
+	switch (lodge_msr_write_fast(vcpu, vcpu->regs[LODGE_RCX], vmx_msr_value(vcpu))) {
+	case LODGE_MSR_OK:
+		vmx_skip(vcpu);
+		return true;
+	case LODGE_MSR_GP:
+		lodge_inject_gp(vcpu);
+		return true;
+	default:
 		return false;
-	vmx_wrmsr(vcpu);
-	return true;
+	}
 }
 
 /* ---------------------------------------------------- control, debug registers */
@@ -488,7 +486,7 @@ const struct vmx_exit_handler vmx_exit_handlers[LODGE_NR_HW_EXITS] = {
 	[VMX_EXIT_DR] = INSN("debug register", vmx_slow_dr),
 	[VMX_EXIT_IO] = { "I/O port", NULL, vmx_slow_io, .insn = true, .quiet = true },
 	[VMX_EXIT_RDMSR] = { "RDMSR", vmx_fast_rdmsr, vmx_slow_rdmsr },
-	[VMX_EXIT_WRMSR] = { "WRMSR", vmx_fast_wrmsr, vmx_wrmsr },
+	[VMX_EXIT_WRMSR] = { "WRMSR", vmx_fast_wrmsr, vmx_slow_wrmsr },
 	[VMX_EXIT_MWAIT] = FAST("MWAIT", vmx_fast_ud),
 	[VMX_EXIT_MONITOR] = FAST("MONITOR", vmx_fast_ud),
 	[VMX_EXIT_EPT_VIOLATION] = SLOW_QUIET("EPT violation", vmx_slow_ept_violation),

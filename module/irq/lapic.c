@@ -36,11 +36,14 @@ static int highest_vector(const struct lapic *apic, u32 set)
 	return -1;
 }
 
-/* The owner is not in the guest while it does this; anybody else has to wake it. */
+/*
+ * The owner is not in the guest while it does this, and looks before it enters: no need
+ * to end its stint for that. Anybody else has to wake it.
+ */
 static void tell_owner(struct lapic *apic, bool own)
 {
 	if (own)
-		set_bit(LODGE_REQ_IRQ, &apic->vcpu->requests);
+		apic->vcpu->vmx.recheck = true;
 	else
 		lodge_vcpu_request(apic->vcpu, LODGE_REQ_IRQ);
 }
@@ -125,8 +128,8 @@ u32 lapic_ppr(const struct lapic *apic)
  * lapic_next_vector() - the interrupt the CPU would take now
  * @vcpu: the vCPU; owner
  *
- * To be asked when LODGE_REQ_IRQ is set, which is done by whatever makes one due
- * (a message, the timer, an EOI, a lower TPR), and after each lapic_accept().
+ * To be asked when vmx.recheck is set, by LODGE_REQ_IRQ or by the owner's doing (the
+ * timer, an EOI, a lower TPR), and after each lapic_accept().
  *
  * Return: its vector, or -1 when none is due.
  */
@@ -145,13 +148,12 @@ int lapic_next_vector(struct lodge_vcpu *vcpu)
 }
 
 /**
- * lapic_look() - ask for an interrupt that has become due
+ * lapic_look() - have the next entry look for an interrupt that has become due
  * @apic: the APIC; owner. Its TPR, ISR or SVR has changed
  */
 void lapic_look(struct lapic *apic)
 {
-	if (lapic_next_vector(apic->vcpu) >= 0)
-		tell_owner(apic, true);
+	tell_owner(apic, true);
 }
 
 /**

@@ -58,7 +58,6 @@ static void raise_timer(struct lapic *apic)
 	if (lvt & APIC_LVT_MASKED)
 		return;
 	lapic_raise(apic, lvt & APIC_VECTOR_MASK, false, true);
-	apic->vcpu->vmx.recheck = true;
 }
 
 /* The time has come. The next is after now, by whole periods: lateness does not add up. */

@@ -121,6 +121,8 @@ struct lodge_vm {
  * @run: [o] page shared with user space
  * @pending: [o] the instruction that left for user space, until completed
  * @has_run: [o] RUN has entered the guest: the CPU model is frozen
+ * @thread_wanted: [o] flags of the thread for which this RUN does not enter the guest:
+ *	VMX_THREAD_WANTED, before the first entry without TIF_NOTIFY_RESUME
  * @stats: [o] counters
  */
 struct lodge_vcpu {
@@ -172,6 +174,7 @@ struct lodge_vcpu {
 	struct lodge_run *run;
 	struct lodge_pending_io pending;
 	bool has_run;
+	unsigned long thread_wanted;
 	struct lodge_vcpu_stats stats;
 };
 

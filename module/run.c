@@ -180,6 +180,17 @@ static int lodge_take_requests(struct lodge_vcpu *vcpu)
 	return LODGE_NEXT_ENTER;
 }
 
+/* Return: true when the vCPU executes instructions. */
+static bool lodge_runnable(struct lodge_vcpu *vcpu)
+{
+	if (vcpu->mp_state == LODGE_MP_HALTED) {
+		lapic_take_timer(vcpu);
+		if (vmx_can_wake(vcpu))
+			vcpu->mp_state = LODGE_MP_RUNNABLE;
+	}
+	return vcpu->mp_state == LODGE_MP_RUNNABLE;
+}
+
 /* What the host wants of the thread. Return: as lodge_take_requests(). */
 static int lodge_host_wants(struct lodge_vcpu *vcpu)
 {
@@ -187,8 +198,13 @@ static int lodge_host_wants(struct lodge_vcpu *vcpu)
 		return LODGE_NEXT_ENTER;
 	if (signal_pending(current))
 		return lodge_leave(vcpu, LODGE_EXIT_SIGNAL);
-	/* Task work, rseq, memory-cgroup throttling: done on the way to user mode. */
-	if (test_thread_flag(TIF_NOTIFY_RESUME))
+	/*
+	 * Task work, rseq, memory-cgroup throttling: done on the way to user mode. Not
+	 * before the guest has got on: a thread that a tracer stops on its way into RUN
+	 * comes with rseq's wish each time.
+	 */
+	if (test_thread_flag(TIF_NOTIFY_RESUME) &&
+	    (vcpu->thread_wanted == VMX_THREAD_WANTED || !lodge_runnable(vcpu)))
 		return lodge_leave(vcpu, LODGE_EXIT_HOST_WORK);
 	cond_resched();
 	return LODGE_NEXT_ENTER;
@@ -205,17 +221,6 @@ static void lodge_block(struct lodge_vcpu *vcpu)
 			   READ_ONCE(vcpu->requests) || signal_pending(current),
 			   TASK_INTERRUPTIBLE);
 	lapic_sleep_end(vcpu);
-}
-
-/* Return: true when the vCPU executes instructions. */
-static bool lodge_runnable(struct lodge_vcpu *vcpu)
-{
-	if (vcpu->mp_state == LODGE_MP_HALTED) {
-		lapic_take_timer(vcpu);
-		if (vmx_can_wake(vcpu))
-			vcpu->mp_state = LODGE_MP_RUNNABLE;
-	}
-	return vcpu->mp_state == LODGE_MP_RUNNABLE;
 }
 
 static bool lodge_leave_for_eoi(struct lodge_vcpu *vcpu)
@@ -380,6 +385,7 @@ static long lodge_run_owned(struct lodge_vcpu *vcpu)
 	ret = lodge_take_inputs(vcpu, wanted);
 	if (!ret) {
 		vcpu->pending.reason = LODGE_EXIT_NONE;
+		vcpu->thread_wanted = VMX_THREAD_WANTED & ~_TIF_NOTIFY_RESUME;
 		ret = lodge_loop(vcpu);
 		if (ret == LODGE_NEXT_LOST)
 			return ret;

@@ -5,6 +5,7 @@
  */
 #include <signal.h>
 #include <sys/ioctl.h>
+#include <sys/ptrace.h>
 #include <sys/wait.h>
 
 #include "vm.h"
@@ -583,6 +584,31 @@ TEST_F(run, stats_grow)
 	for (i = 0; i < LODGE_NR_HW_EXITS; i++)
 		sum += b.hw[i];
 	ASSERT_EQ(sum, b.exits);
+}
+
+/*
+ * Stopped on its way into each call, as by strace, a thread comes into RUN with work
+ * for its way out (rseq); the guest gets on all the same.
+ */
+TEST(traced)
+{
+	int status, calls = 0;
+	pid_t pid = fork();
+
+	ASSERT_GE(pid, 0);
+	if (!pid) {
+		ptrace(PTRACE_TRACEME, 0, 0, 0);
+		raise(SIGSTOP);
+		guest_simple(say_done, 0);
+		_exit(0);
+	}
+	while (waitpid(pid, &status, 0) == pid && WIFSTOPPED(status)) {
+		if (++calls == 5000)
+			kill(pid, SIGKILL);
+		ptrace(PTRACE_SYSCALL, pid, 0, 0);
+	}
+	ASSERT_TRUE(WIFEXITED(status));
+	ASSERT_EQ(0, WEXITSTATUS(status));
 }
 
 TEST_HARNESS_MAIN

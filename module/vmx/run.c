@@ -433,7 +433,7 @@ static int vmx_prepare(struct lodge_vcpu *vcpu)
 {
 	if (unlikely(!this_cpu_read(vmx_cpu.on) || vcpu->vmx.lost))
 		return -EIO;	/* reboot, or a CPU that refused VMXON */
-	if (vmx_wanted(vcpu))
+	if (READ_ONCE(vcpu->requests) || read_thread_flags() & vcpu->thread_wanted)
 		return -EAGAIN;
 	/* A softirq used the FPU, or we were scheduled: our registers are in memory. */
 	if (test_thread_flag(TIF_NEED_FPU_LOAD))
@@ -488,6 +488,7 @@ int vmx_vcpu_enter(struct lodge_vcpu *vcpu)
 	if (likely(entered))
 		vmx_host_first(v);
 	WRITE_ONCE(vcpu->has_run, true);
+	vcpu->thread_wanted = VMX_THREAD_WANTED;
 	vtime_account_guest_exit();
 	local_irq_enable();
 	preempt_enable();

@@ -767,6 +767,200 @@ TEST_F(memory, zero_page)
 	ASSERT_EQ(4, p[PAGES(1) / 8]);
 }
 
+/* -------------------------------------------------- what is mapped around a fault */
+
+/*
+ * Two faults in sequence make lodge map what lies around them, 64 KiB at most. The
+ * guest has not asked for those pages: each must be what it would have got.
+ */
+#define AROUND		16
+#define CLEAN		6	/* the first page behind the two */
+
+static u8 *small_pages(u64 nr)
+{
+	u8 *p = map_anon(PAGES(nr));
+
+	require(!madvise(p, PAGES(nr), MADV_NOHUGEPAGE));
+	return p;
+}
+
+static void fault_twice(struct vcpu *vcpu)
+{
+	worker_read(vcpu, GPA + PAGES(CLEAN - 2));
+	worker_read(vcpu, GPA + PAGES(CLEAN - 1));
+}
+
+/* Afterwards the guest has the window, writable, and nothing of the next. */
+TEST_F(memory, around)
+{
+	u8 *p = small_pages(2 * AROUND);
+	u64 faults;
+
+	if (!(device_info()->features & LODGE_FEATURE_EPT_AD))
+		SKIP(return, "no accessed bits");
+	host_fill(p, GPA, PAGES(2 * AROUND), PAGE_SIZE, SEED);
+	vm_map(self->vm, GPA, p, PAGES(2 * AROUND), 0);
+	fault_twice(self->vcpu);
+	faults = vcpu_stats(self->vcpu).ept_mapped;
+	worker_check(self->vcpu, GPA, PAGES(AROUND), SEED);
+	worker_fill(self->vcpu, GPA, PAGES(AROUND), 2);
+	ASSERT_EQ(faults, vcpu_stats(self->vcpu).ept_mapped);
+	ASSERT_EQ(0, host_check(p, GPA, PAGES(AROUND), PAGE_SIZE, 2));
+	/* One fault brings the next window. */
+	worker_check(self->vcpu, GPA + PAGES(AROUND), PAGES(AROUND), SEED);
+	ASSERT_EQ(faults + 1, vcpu_stats(self->vcpu).ept_mapped);
+}
+
+/* Memory that lies otherwise than the guest's: across two of the host's tables. */
+TEST_F(memory, around_unaligned)
+{
+	u8 *p = map_aligned(2 * HUGE_SIZE, HUGE_SIZE);
+	u64 i;
+
+	require(!madvise(p, 2 * HUGE_SIZE, MADV_NOHUGEPAGE));
+	for (i = 0; i < AROUND; i++) {
+		u8 *at = p + HUGE_SIZE - PAGES(i);
+
+		vm_map(self->vm, GPA, at, PAGES(AROUND), 0);
+		host_fill(at, GPA, PAGES(AROUND), PAGE_SIZE, i);
+		fault_twice(self->vcpu);
+		worker_check(self->vcpu, GPA, PAGES(AROUND), i);
+		vm_unmap(self->vm, GPA, PAGES(AROUND));
+	}
+}
+
+/* Around a region lies another: its pages come from elsewhere, or may not be written. */
+TEST_F(memory, around_regions)
+{
+	struct worker_job write = { .op = WORK_WRITE, .addr = GPA + PAGES(AROUND - 1) };
+	u8 *p = small_pages(AROUND), *q = small_pages(AROUND);
+
+	host_fill(p, GPA, PAGES(AROUND), PAGE_SIZE, 1);
+	host_fill(q, GPA, PAGES(AROUND), PAGE_SIZE, 2);
+	vm_map(self->vm, GPA, q, PAGES(2), 0);
+	vm_map(self->vm, GPA + PAGES(2), p + PAGES(2), PAGES(CLEAN - 2), 0);
+	vm_map(self->vm, GPA + PAGES(CLEAN), q + PAGES(CLEAN), PAGES(AROUND - CLEAN - 1), 0);
+	vm_map(self->vm, GPA + PAGES(AROUND - 1), p + PAGES(AROUND - 1), PAGES(1),
+	       LODGE_MEM_F_READONLY);
+	fault_twice(self->vcpu);
+	worker_check(self->vcpu, GPA, PAGES(2), 2);
+	worker_check(self->vcpu, GPA + PAGES(2), PAGES(CLEAN - 2), 1);
+	worker_check(self->vcpu, GPA + PAGES(CLEAN), PAGES(AROUND - CLEAN - 1), 2);
+	worker_set(self->vcpu, write);
+	vcpu_run_complete(self->vcpu, LODGE_EXIT_MMIO, 0);
+	finish_job(self->vcpu);
+	ASSERT_EQ(0, host_check(p, GPA, PAGES(AROUND), PAGE_SIZE, 1));
+}
+
+/* A read-only region stays so, however dirty the host's pages are. */
+TEST_F(memory, around_readonly)
+{
+	struct worker_job write = { .op = WORK_WRITE, .addr = GPA + PAGES(CLEAN) };
+	u8 *p = small_pages(AROUND);
+
+	host_fill(p, GPA, PAGES(AROUND), PAGE_SIZE, 1);
+	vm_map(self->vm, GPA, p, PAGES(AROUND), LODGE_MEM_F_READONLY);
+	fault_twice(self->vcpu);
+	worker_check(self->vcpu, GPA, PAGES(AROUND), 1);
+	worker_set(self->vcpu, write);
+	vcpu_run_complete(self->vcpu, LODGE_EXIT_MMIO, 0);
+	finish_job(self->vcpu);
+	ASSERT_EQ(0, host_check(p, GPA, PAGES(AROUND), PAGE_SIZE, 1));
+}
+
+/* What the process does not have, may not read or may not write, the guest does not. */
+TEST_F(memory, around_holes)
+{
+	const u64 hole = CLEAN, none = CLEAN + 2, readonly = CLEAN + 4;
+	struct worker_job job = { .op = WORK_READ, .addr = GPA + PAGES(hole) };
+	u8 *p = small_pages(AROUND);
+
+	host_fill(p, GPA, PAGES(AROUND), PAGE_SIZE, SEED);
+	ASSERT_EQ(0, munmap(p + PAGES(hole), PAGES(1)));
+	ASSERT_EQ(0, mprotect(p + PAGES(none), PAGES(1), PROT_NONE));
+	ASSERT_EQ(0, mprotect(p + PAGES(readonly), PAGES(1), PROT_READ));
+	vm_map(self->vm, GPA, p, PAGES(AROUND), 0);
+	fault_twice(self->vcpu);
+	expect_mem_fault(self->vcpu, job, p + PAGES(hole), 0);
+	ASSERT_EQ(p + PAGES(hole), mmap(p + PAGES(hole), PAGES(1), PROT_READ | PROT_WRITE,
+					MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0));
+	ASSERT_EQ(0, guest_run_value(self->vcpu));
+	guest_run_sync(self->vcpu, 0);
+
+	job.addr = GPA + PAGES(none);
+	expect_mem_fault(self->vcpu, job, p + PAGES(none), 0);
+	ASSERT_EQ(0, mprotect(p + PAGES(none), PAGES(1), PROT_READ | PROT_WRITE));
+	ASSERT_EQ(worker_pattern(job.addr, SEED), guest_run_value(self->vcpu));
+	guest_run_sync(self->vcpu, 0);
+
+	job = (struct worker_job) { .op = WORK_WRITE, .addr = GPA + PAGES(readonly) };
+	expect_mem_fault(self->vcpu, job, p + PAGES(readonly), LODGE_GVA_WRITE);
+	ASSERT_EQ(worker_pattern(job.addr, SEED), *(u64 *)(p + PAGES(readonly)));
+}
+
+/* The zero page is everybody's. */
+TEST_F(memory, around_zero_pages)
+{
+	u8 *p = small_pages(2 * AROUND);
+	u64 i;
+
+	for (i = 0; i < 2 * AROUND; i++)
+		ASSERT_EQ(0, READ_ONCE(p[PAGES(i)]));
+	vm_map(self->vm, GPA, p, PAGES(AROUND), 0);
+	fault_twice(self->vcpu);
+	worker_fill(self->vcpu, GPA, PAGES(AROUND), SEED);
+	ASSERT_EQ(0, host_check(p, GPA, PAGES(AROUND), PAGE_SIZE, SEED));
+	for (i = AROUND; i < 2 * AROUND; i++)
+		ASSERT_EQ(0, READ_ONCE(*(u64 *)(p + PAGES(i))));
+}
+
+/* Pages that wait to be copied are the child's as well. */
+TEST_F(memory, around_fork)
+{
+	u8 *p = small_pages(AROUND);
+	int go[2], status;
+	pid_t pid;
+	char c;
+
+	host_fill(p, GPA, PAGES(AROUND), PAGE_SIZE, 1);
+	vm_map(self->vm, GPA, p, PAGES(AROUND), 0);
+	ASSERT_EQ(0, pipe(go));
+	pid = fork();
+	ASSERT_GE(pid, 0);
+	if (!pid) {
+		require(read(go[0], &c, 1) == 1);
+		_exit(host_check(p, GPA, PAGES(AROUND), PAGE_SIZE, 1));
+	}
+	fault_twice(self->vcpu);
+	worker_fill(self->vcpu, GPA, PAGES(AROUND), 2);
+	ASSERT_EQ(1, write(go[1], "x", 1));
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	ASSERT_TRUE(WIFEXITED(status));
+	ASSERT_EQ(0, WEXITSTATUS(status));
+	ASSERT_EQ(0, host_check(p, GPA, PAGES(AROUND), PAGE_SIZE, 2));
+}
+
+/* What the host may drop it drops, unless the guest has written to it since. */
+TEST_F(memory, around_freed)
+{
+	u64 at = GPA + PAGES(CLEAN), len = PAGES(AROUND - CLEAN);
+	u8 *p = small_pages(AROUND), *freed = p + PAGES(CLEAN);
+	int i;
+
+	host_fill(p, GPA, PAGES(AROUND), PAGE_SIZE, 1);
+	ASSERT_EQ(0, madvise(freed, len, MADV_FREE));
+	vm_map(self->vm, GPA, p, PAGES(AROUND), 0);
+	fault_twice(self->vcpu);
+	/* Some of them again are not the guest's: so one sees that it is done. */
+	worker_fill(self->vcpu, at, len - PAGES(2), 2);
+	/* The first time the host sees that they are in use. */
+	for (i = 0; i < 3; i++)
+		ASSERT_EQ(0, madvise(freed, len, MADV_PAGEOUT));
+	ASSERT_EQ(0, host_check(freed, at, len - PAGES(2), PAGE_SIZE, 2));
+	ASSERT_EQ(0, *(u64 *)(freed + len - PAGES(1)));
+	worker_check(self->vcpu, at, len - PAGES(2), 2);
+}
+
 /* ------------------------------------------------------ changes while it runs */
 
 #define SWAPS		200

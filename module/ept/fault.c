@@ -15,7 +15,8 @@
  * dirty already nothing is lost: it stays so until a notifier call takes the EPT
  * entry away too. If it is not (MADV_FREE, a clean page of the swap cache), the
  * page itself is marked, under the EPT lock and after the check, when an entry is
- * made writable. Read faults map writable only what is dirty already.
+ * made writable. Read faults map writable only what is dirty already, and so does
+ * map_around(), for nobody has asked for those pages yet.
  */
 #include <linux/mm.h>
 #include <linux/pgtable.h>
@@ -25,18 +26,24 @@
 #include "../compat.h"
 #include "mem.h"
 
+/* What is mapped around a fault at most, aligned: 64 KiB. It lies in one EPT table. */
+#define AROUND		16
+
 /**
  * struct host_page - how the host maps a user address
  * @pfn: frame of the address's 4 KiB
  * @level: level of the host's entry
  * @rights: what it allows, as EPT_R and EPT_W
  * @clean: it is to be written and its entry is not dirty: the page must be marked
+ * @slot: its entry among those of its neighbours, when that is one of a last table.
+ *	Good while interrupts are off
  */
 struct host_page {
 	u64 pfn;
 	int level;
 	u64 rights;
 	bool clean;
+	const u64 *slot;
 };
 
 /**
@@ -83,7 +90,7 @@ static __always_inline u64 host_rights(u64 entry, u64 pfn, bool write)
 static __always_inline bool host_walk(struct mm_struct *mm, unsigned long hva, bool write,
 				      struct host_page *page)
 {
-	const u64 *table = (const u64 *)mm->pgd;
+	const u64 *slot, *table = (const u64 *)mm->pgd;
 	u64 entry, size;
 	int level;
 
@@ -95,7 +102,8 @@ static __always_inline bool host_walk(struct mm_struct *mm, unsigned long hva, b
 	}
 #pragma GCC unroll 4
 	for (level = EPT_ROOT; level >= EPT_4K; level--) {
-		entry = READ_ONCE(table[ept_index(hva, level)]);
+		slot = &table[ept_index(hva, level)];
+		entry = READ_ONCE(*slot);
 		if (!(entry & _PAGE_PRESENT))
 			return false;
 		if (level == EPT_4K || (entry & _PAGE_PSE))
@@ -108,6 +116,7 @@ static __always_inline bool host_walk(struct mm_struct *mm, unsigned long hva, b
 	page->pfn = (ALIGN_DOWN(entry & PTE_PFN_MASK, size) | (hva & (size - 1))) >> PAGE_SHIFT;
 	page->rights = host_rights(entry, page->pfn, write);
 	page->clean = write && !(entry & _PAGE_DIRTY);
+	page->slot = level == EPT_4K ? slot : NULL;
 	return page->rights;
 }
 
@@ -185,6 +194,46 @@ static int best_level(const struct ept_fault *fault, const struct lodge_mem_regi
 	return level;
 }
 
+/*
+ * Is the guest going through its memory page by page? It is when it has accessed the
+ * page before or behind. Nothing has to be remembered for that, by a vCPU or a VM:
+ * the EPT has it, and CPUs that share the table have touched this line anyway. A page
+ * that was mapped around and is not used says nothing, so windows do not grow by
+ * themselves; and faults here and there are not made to pay for 16 pages each.
+ */
+static __always_inline bool in_sequence(const u64 *table, u32 i)
+{
+	return (i > 0 && (READ_ONCE(table[i - 1]) & EPT_A)) ||
+	       (i < EPT_ENTRIES - 1 && (READ_ONCE(table[i + 1]) & EPT_A));
+}
+
+/*
+ * Map the neighbours, at @host in the host's last table, around the entry @slot that
+ * has just been made: those that the host has, as far as region and host table go, and
+ * where nothing is mapped yet. They are born neither accessed nor dirty.
+ */
+static noinline void map_around(const struct ept_fault *fault, const struct lodge_mem_region *r,
+				const u64 *host, u64 *slot)
+{
+	u64 in_region = (fault->gpa - r->gpa) >> PAGE_SHIFT;
+	u32 in_window = ept_index(fault->gpa, EPT_4K) % AROUND;
+	u32 in_table = ept_index(fault->hva, EPT_4K);
+	int back = min3((u64)in_window, (u64)in_table, in_region);
+	int ahead = min3(AROUND - 1ull - in_window, EPT_ENTRIES - 1ull - in_table,
+			 (r->len >> PAGE_SHIFT) - 1 - in_region);
+	u64 mask = r->flags & LODGE_MEM_F_READONLY ? ~(EPT_A | EPT_W) : ~EPT_A;
+	int i;
+
+	for (i = -back; i <= ahead; i++) {
+		u64 entry = READ_ONCE(host[i]);
+		u64 pfn = (entry & PTE_PFN_MASK) >> PAGE_SHIFT;
+		u64 rights = host_rights(entry, pfn, false);
+
+		if (rights)
+			ept_install(&slot[i], ept_leaf(pfn, EPT_4K, rights | EPT_X) & mask);
+	}
+}
+
 /* Where something is, or a table is missing, or a huge page is to be. */
 static noinline int map_at(struct lodge_mem *mem, gpa_t gpa, int level, u64 pfn, u64 perm,
 			   struct slow_fault *slow)
@@ -208,6 +257,18 @@ static noinline int map_at(struct lodge_mem *mem, gpa_t gpa, int level, u64 pfn,
 	return ret;
 }
 
+/*
+ * Not where the host had no page: there will be none around. Not without accessed
+ * bits: what is mapped would count as accessed (see ept_young()). And what has just
+ * been looked at is no more than the page itself, if an invalidation is under way.
+ */
+static __always_inline bool may_map_around(const struct lodge_mem *mem,
+					   const struct ept_fault *fault,
+					   const struct host_page *host)
+{
+	return ept_caps.ad && !fault->faulted_in && host->slot && !mem->inval_active;
+}
+
 static __always_inline int map_host_page(struct lodge_mem *mem, const struct ept_fault *fault,
 					 const struct lodge_mem_region *r,
 					 const struct host_page *host, struct slow_fault *slow)
@@ -228,11 +289,15 @@ static __always_inline int map_host_page(struct lodge_mem *mem, const struct ept
 
 	if (likely(level == EPT_4K)) {
 		u64 *table = ept_last_table(mem->root, fault->gpa);
+		u32 i = ept_index(fault->gpa, EPT_4K);
 
 		/* Mostly a small page is to go where there is a place, and nothing. */
-		if (likely(table) && ept_install(&table[ept_index(fault->gpa, EPT_4K)],
-						 ept_leaf(host->pfn, EPT_4K, perm | EPT_X)))
+		if (likely(table) &&
+		    ept_install(&table[i], ept_leaf(host->pfn, EPT_4K, perm | EPT_X))) {
+			if (may_map_around(mem, fault, host) && in_sequence(table, i))
+				map_around(fault, r, host->slot, &table[i]);
 			return 0;
+		}
 	}
 	return map_at(mem, fault->gpa, level, host->pfn, perm, slow);
 }

@@ -5,6 +5,7 @@
  * the memory of a real process: the one that loads the module.
  */
 #include <kunit/test.h>
+#include <linux/ctype.h>
 #include <linux/kthread.h>
 #include <linux/mman.h>
 #include <linux/sched/mm.h>
@@ -803,7 +804,8 @@ struct world {
 	unsigned long area, area_len;
 };
 
-static bool world_init(struct world *w, struct kunit *test, unsigned long prot)
+static bool world_init(struct world *w, struct kunit *test, unsigned long prot,
+		       unsigned long flags)
 {
 	struct lodge_mem_op op = { .op = LODGE_MEM_MAP, .gpa = GPA, .len = LEN };
 	u32 bad;
@@ -815,7 +817,7 @@ static bool world_init(struct world *w, struct kunit *test, unsigned long prot)
 		return false;
 	kthread_use_mm(user_mm);
 	w->area_len = LEN + SZ_2M;
-	w->area = vm_mmap(NULL, 0, w->area_len, prot, MAP_PRIVATE | MAP_ANONYMOUS, 0);
+	w->area = vm_mmap(NULL, 0, w->area_len, prot, flags | MAP_ANONYMOUS, 0);
 	w->hva = ALIGN(w->area, SZ_2M);
 	op.hva = w->hva;
 	kicks = 0;
@@ -874,11 +876,12 @@ static u64 host_pfn(struct world *w, u64 gpa)
 	return pfn;
 }
 
-#define NEED_WORLD(w, prot)							\
+#define NEED_WORLD_OF(w, prot, flags)						\
 	do {									\
-		if (!world_init(w, test, prot))					\
+		if (!world_init(w, test, prot, flags))				\
 			kunit_skip(test, "no user memory: built in");		\
 	} while (0)
+#define NEED_WORLD(w, prot)	NEED_WORLD_OF(w, prot, MAP_PRIVATE)
 
 /* Reads get the zero page, writes one of their own, and both the host's. */
 static void anon_test(struct kunit *test)
@@ -1178,6 +1181,154 @@ static void huge_test(struct kunit *test)
 		kunit_skip(test, "the host gave no huge page");
 }
 
+/* --------------------------------------------------------------- map-around */
+
+#define NR_AROUND	32	/* pages, two windows */
+#define ALL_WRITTEN	"wwwwwwwwwwwwwwwwwwwwwwwwwwwwwwww"
+#define ALL_READ	"rrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrr"
+#define R		EPT_ACCESS_READ
+#define W		EPT_ACCESS_WRITE
+
+/*
+ * Each page has a letter. What the host did: w wrote, r read, so that it may write and
+ * its entry is clean. What the EPT has: w is writable, r is not; large: accessed.
+ */
+static const struct around_case {
+	const char *name;
+	const char *host;
+	int border;		/* of the host's tables: in front of this page */
+	u32 readonly;		/* from this page on the region is; 0: it is not */
+	bool no_ad;
+	bool inval;		/* other memory is being invalidated */
+	struct {
+		u32 page, access;
+	} touch[4];
+	const char *ept;
+} around_cases[] = {
+	{ "one", ALL_WRITTEN, .touch = { { 5, W } },
+	  .ept = ".....W.........................." },
+	{ "forwards", ALL_WRITTEN, .touch = { { 4, W }, { 5, W } },
+	  .ept = "wwwwWWwwwwwwwwww................" },
+	{ "backwards", ALL_WRITTEN, .touch = { { 5, W }, { 4, W } },
+	  .ept = "wwwwWWwwwwwwwwww................" },
+	{ "with a gap", ALL_WRITTEN, .touch = { { 4, W }, { 6, W } },
+	  .ept = "....W.W........................." },
+	{ "into the next window", ALL_WRITTEN, .touch = { { 15, W }, { 16, W } },
+	  .ept = "...............WWwwwwwwwwwwwwwww" },
+	{ "into the one before", ALL_WRITTEN, .touch = { { 16, W }, { 15, W } },
+	  .ept = "wwwwwwwwwwwwwwwWW..............." },
+	{ "beside what was not accessed", ALL_WRITTEN,
+	  .touch = { { 4, W }, { 5, W }, { 16, W } },
+	  .ept = "wwwwWWwwwwwwwwwwW..............." },
+	{ "reads of dirty pages", ALL_WRITTEN, .touch = { { 4, R }, { 5, R } },
+	  .ept = "wwwwWWwwwwwwwwww................" },
+	{ "reads of clean pages", ALL_READ, .touch = { { 4, R }, { 5, R } },
+	  .ept = "rrrrRRrrrrrrrrrr................" },
+	{ "writes, clean around", ALL_READ, .touch = { { 4, W }, { 5, W } },
+	  .ept = "rrrrWWrrrrrrrrrr................" },
+	{ "writes, some clean", "wrrwwwwrwrrrwwwrwwwwwwwwwwwwwwww", .touch = { { 4, W }, { 5, W } },
+	  .ept = "wrrwWWwrwrrrwwwr................" },
+	{ "holes", ".ww.ww.r.w..r..wwwwwwwwwwwwwwwww", .touch = { { 4, W }, { 5, W } },
+	  .ept = ".ww.WW.r.w..r..w................" },
+	{ "fresh pages", "wwww....wwwwwwwwwwwwwwwwwwwwwwww",
+	  .touch = { { 4, W }, { 5, W }, { 6, R } },
+	  .ept = "....WWR........................." },
+	{ "up to a read-only region", ALL_WRITTEN, .readonly = 8, .touch = { { 4, W }, { 5, W } },
+	  .ept = "wwwwWWww........................" },
+	{ "in a read-only region", ALL_WRITTEN, .readonly = 3, .touch = { { 5, R }, { 4, R } },
+	  .ept = "...rRRrrrrrrrrrr................" },
+	{ "to the end of a region", ALL_WRITTEN, .readonly = 31, .touch = { { 28, W }, { 29, W } },
+	  .ept = "................wwwwwwwwwwwwWWw." },
+	{ "to the end of a host table", ALL_WRITTEN, .border = 8, .touch = { { 4, W }, { 5, W } },
+	  .ept = "wwwwWWww........................" },
+	{ "from its start", ALL_WRITTEN, .border = 8, .touch = { { 9, W }, { 10, W } },
+	  .ept = "........wWWwwwww................" },
+	{ "a host table's first page", ALL_WRITTEN, .border = 5, .touch = { { 4, W }, { 5, W } },
+	  .ept = "....WWwwwwwwwwww................" },
+	{ "around what is there", ALL_READ, .touch = { { 7, R }, { 4, W }, { 5, W } },
+	  .ept = "rrrrWWrRrrrrrrrr................" },
+	{ "without accessed bits", ALL_WRITTEN, .no_ad = true, .touch = { { 4, W }, { 5, W } },
+	  .ept = "....WW.........................." },
+	{ "during an invalidation", ALL_WRITTEN, .inval = true, .touch = { { 4, W }, { 5, W } },
+	  .ept = "....WW.........................." },
+};
+
+/* Memory in small pages, which the host has as the case says, at @w->hva, mapped to GPA. */
+static void around_init(struct world *w, const struct around_case *c)
+{
+	u8 byte = 1;
+	u32 i;
+
+	/* Where there is no border to be, the host's table begins far before. */
+	w->hva += SZ_2M - (c->border ?: -NR_AROUND) * (int)PAGE_SIZE;
+	KUNIT_EXPECT_EQ(w->test, 0, update(w, LODGE_MEM_UNMAP, GPA, LEN, 0));
+	KUNIT_EXPECT_EQ(w->test, 0, update(w, LODGE_MEM_MAP, GPA, NR_AROUND * PAGE_SIZE, 0));
+	if (c->readonly)
+		KUNIT_EXPECT_EQ(w->test, 0, update(w, LODGE_MEM_PROTECT,
+						   GPA + c->readonly * PAGE_SIZE,
+						   (NR_AROUND - c->readonly) * PAGE_SIZE, RO));
+	for (i = 0; i < NR_AROUND; i++) {
+		u8 __user *page = (u8 __user *)(w->hva + i * PAGE_SIZE);
+
+		if (c->host[i] == 'w')
+			KUNIT_EXPECT_EQ(w->test, 0, put_user(byte, page));
+		else if (c->host[i] == 'r')
+			KUNIT_EXPECT_EQ(w->test, 0, get_user(byte, page));
+	}
+}
+
+/* The letters of what is mapped; a page that is not the host's is a '?'. */
+static void around_letters(struct world *w, char *letters)
+{
+	u64 entry, pfn;
+	u32 i;
+
+	for (i = 0; i < NR_AROUND; i++) {
+		pfn = mapped_pfn(w, GPA + i * PAGE_SIZE, &entry);
+		letters[i] = !entry ? '.' : (entry & RWX) == RWX ? 'w' : 'r';
+		if (entry & EPT_A)
+			letters[i] = toupper(letters[i]);
+		if (entry && pfn != host_pfn(w, GPA + i * PAGE_SIZE))
+			letters[i] = '?';
+		/* The guest has written only where a write faulted. */
+		if ((entry & (EPT_D | EPT_A)) == EPT_D)
+			letters[i] = '?';
+	}
+	letters[NR_AROUND] = '\0';
+}
+
+static void around_test(struct kunit *test)
+{
+	const struct around_case *c;
+	char letters[NR_AROUND + 1];
+	struct world w;
+	u32 i;
+
+	for (c = around_cases; c < around_cases + ARRAY_SIZE(around_cases); c++) {
+		ept_caps.ad = !c->no_ad;
+		/* Shared memory is in small pages, and may be written when it is clean. */
+		NEED_WORLD_OF(&w, PROT_READ | PROT_WRITE, MAP_SHARED);
+		around_init(&w, c);
+		if (c->inval) {
+			write_lock(&w.mem->lock);
+			ept_inval_begin(w.mem, 0, PAGE_SIZE);
+			write_unlock(&w.mem->lock);
+		}
+		for (i = 0; i < ARRAY_SIZE(c->touch) && c->touch[i].access; i++)
+			KUNIT_EXPECT_EQ_MSG(test, EPT_FAULT_MAPPED,
+					    fault(&w, GPA + c->touch[i].page * PAGE_SIZE,
+						  c->touch[i].access), "%s", c->name);
+		around_letters(&w, letters);
+		KUNIT_EXPECT_STREQ_MSG(test, letters, c->ept, "%s", c->name);
+		if (c->inval)
+			ept_inval_end(w.mem, NULL);
+		world_end(&w);
+	}
+}
+
+#undef R
+#undef W
+
 /* --------------------------------------------------------------------------- */
 
 static int suite_init(struct kunit_suite *suite)
@@ -1222,6 +1373,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(readonly_host_test),
 	KUNIT_CASE(age_test),
 	KUNIT_CASE(huge_test),
+	KUNIT_CASE(around_test),
 	{}
 };
 

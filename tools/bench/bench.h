@@ -135,7 +135,7 @@ struct guest_case {
 	u32 vms;		/* VMs, one after the other, that do it; 0 is 1 */
 	bool apic;		/* the guest uses its local APIC */
 	bool single;		/* the guest times each operation by itself */
-	bool fewer;		/* one exit may serve several operations */
+	u32 serves;		/* operations that one exit may serve; 0 is 1 */
 	u32 per_op[NR_COUNTS];	/* what each operation counts */
 	int kvm_more[NR_COUNTS];	/* ... and with KVM in addition */
 };

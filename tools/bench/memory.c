@@ -129,7 +129,7 @@ static const struct guest_case fresh_read = {
 };
 
 static const struct guest_case sequential_write = {
-	.guest = time_write, .setup = setup_populated, SEQUENTIAL, .fewer = true,
+	.guest = time_write, .setup = setup_populated, SEQUENTIAL, .serves = WINDOW / PAGE_SIZE,
 };
 
 static const struct guest_case huge_write = {

@@ -66,7 +66,7 @@ static int lodge_run_end(struct lodge_vcpu *vcpu)
  *
  * Return: LODGE_NEXT_ENTER, LODGE_NEXT_LOST, -EIO.
  */
-static int lodge_lend(struct lodge_vcpu *vcpu)
+static noinline int lodge_lend(struct lodge_vcpu *vcpu)
 {
 	lodge_run_end(vcpu);
 	mutex_unlock(&vcpu->mutex);
@@ -156,7 +156,7 @@ static int lodge_leave(struct lodge_vcpu *vcpu, u32 reason)
 }
 
 /* Return: enum lodge_next, or -errno to end RUN with. */
-static int lodge_take_requests(struct lodge_vcpu *vcpu)
+static noinline int lodge_take_requests(struct lodge_vcpu *vcpu)
 {
 	int i, ret;
 
@@ -213,7 +213,7 @@ static int lodge_host_wants(struct lodge_vcpu *vcpu)
 /* ----------------------------------------------------------------------- the loop */
 
 /* HLT, or waiting for SIPI: sleep until somebody has a request, or a signal. */
-static void lodge_block(struct lodge_vcpu *vcpu)
+static noinline void lodge_block(struct lodge_vcpu *vcpu)
 {
 	vcpu->stats.halts++;
 	lapic_sleep_begin(vcpu);

@@ -133,6 +133,32 @@ int lodge_mem_read(struct lodge_mem *mem, gpa_t gpa, void *buf, size_t len);
 int lodge_mem_write(struct lodge_mem *mem, gpa_t gpa, const void *buf, size_t len);
 
 u64 ept_pointer(const struct lodge_mem *mem);
-bool ept_must_flush(struct lodge_mem *mem);
+
+/**
+ * ept_must_flush() - must this CPU flush before it enters the guest?
+ * @mem: the memory
+ *
+ * The caller does INVEPT for ept_pointer() when told so. Translations belong to
+ * the pair (EPT pointer, physical CPU), whichever vCPU made them, so the
+ * generation seen is kept per CPU. A CPU that enters for the first time must
+ * flush as well: the root page may have been another VM's (SDM 3C 29.4.3.3).
+ *
+ * The generation is read after the vCPU was published as running here (a full
+ * barrier) and before INVEPT. A generation counted up before the read has its
+ * entries gone from memory, and INVEPT drops what was cached of them; one counted
+ * up later comes with a kick that sees this CPU, and the interrupt takes it out
+ * of the guest again.
+ *
+ * Context: interrupts off, on the CPU that enters.
+ */
+static __always_inline bool ept_must_flush(struct lodge_mem *mem)
+{
+	s64 gen = atomic64_read(&mem->flush_gen);
+
+	if (likely(__this_cpu_read(*mem->flush_seen) == gen))
+		return false;
+	__this_cpu_write(*mem->flush_seen, gen);
+	return true;
+}
 
 #endif

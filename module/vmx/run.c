@@ -211,16 +211,24 @@ static void vmx_refresh_host_crs(struct vmx_vcpu *v)
 	}
 }
 
-static void vmx_flush_translations(struct lodge_vcpu *vcpu)
+/* Apart, for the descriptors that the instructions read from the stack. */
+static noinline void vmx_flush_ept(struct lodge_vcpu *vcpu)
 {
-	struct vmx_vcpu *v = &vcpu->vmx;
+	vmx_invept(INVEPT_SINGLE, ept_pointer(&vcpu->vm->mem), 0);
+}
 
-	if (ept_must_flush(&vcpu->vm->mem))
-		vmx_invept(INVEPT_SINGLE, ept_pointer(&vcpu->vm->mem), 0);
-	if (v->flush_vpid) {
-		vmx_invvpid(INVVPID_SINGLE, v->vpid, 0);
-		v->flush_vpid = false;
-	}
+static noinline void vmx_flush_vpid(struct vmx_vcpu *v)
+{
+	vmx_invvpid(INVVPID_SINGLE, v->vpid, 0);
+	v->flush_vpid = false;
+}
+
+static __always_inline void vmx_flush_translations(struct lodge_vcpu *vcpu)
+{
+	if (unlikely(ept_must_flush(&vcpu->vm->mem)))
+		vmx_flush_ept(vcpu);
+	if (unlikely(vcpu->vmx.flush_vpid))
+		vmx_flush_vpid(&vcpu->vmx);
 }
 
 /* ----------------------------------------------------------------------- the stint */

@@ -7,11 +7,11 @@
 #include <fcntl.h>
 #include <sys/syscall.h>
 
+#include "fault.h"
 #include "state.h"
 #include "worker.h"
 #include "kselftest_harness.h"
 
-#define DEBUGFS		"/sys/kernel/debug/"
 #define REFCOUNT	"/sys/module/lodge/refcnt"
 #define MOST_FAULTS	2000	/* that one call can meet */
 #define NR_PAGES	8
@@ -28,47 +28,15 @@ struct world {
 	struct vcpu *fresh;	/* a vCPU that has not run */
 };
 
-/* ------------------------------------------------------------- making it fail */
-
-static const struct {
-	const char *path;
-	const char *text;
-} settings[] = {
-	{ DEBUGFS "failslab/ignore-gfp-wait", "N" },
-	{ DEBUGFS "failslab/verbose", "0" },
-	{ DEBUGFS "fail_page_alloc/ignore-gfp-wait", "N" },
-	{ DEBUGFS "fail_page_alloc/ignore-gfp-highmem", "N" },
-	{ DEBUGFS "fail_page_alloc/min-order", "0" },
-	{ DEBUGFS "fail_page_alloc/verbose", "0" },
-	{ DEBUGFS "fail_usercopy/verbose", "0" },
-};
-
-static int open_fail_nth(void)
-{
-	char path[64];
-
-	snprintf(path, sizeof(path), "/proc/self/task/%ld/fail-nth", syscall(SYS_gettid));
-	return open(path, O_RDWR | O_CLOEXEC);
-}
-
-static void arm(int fd, int nth)
-{
-	char text[16];
-	int len = snprintf(text, sizeof(text), "%d", nth);
-
-	require(pwrite(fd, text, len, 0) == len);
-}
-
 /*
  * Has the fault been met? Reading is a copy to user space that can fail, too: then
  * the call met none.
  */
 static bool disarm(int fd)
 {
-	char text[16] = "";
-	bool met = pread(fd, text, sizeof(text) - 1, 0) > 0 && *text == '0';
+	bool met = !fault_left(fd);
 
-	arm(fd, 0);
+	fault_arm(fd, 0);
 	return met;
 }
 
@@ -369,13 +337,10 @@ FIXTURE(fault)
 FIXTURE_SETUP(fault)
 {
 	struct world *w = &self->w;
-	size_t i;
 
-	self->nth = open_fail_nth();
-	if (self->nth < 0)
+	if (!fault_prepare())
 		SKIP(_exit(255), "no fault injection");
-	for (i = 0; i < ARRAY_SIZE(settings); i++)
-		write_text(settings[i].path, settings[i].text);
+	self->nth = fault_open(getpid(), syscall(SYS_gettid));
 	w->dev = device_open();
 	w->full = aligned_alloc(64, sizeof(*w->full));
 	w->mem = map_anon(NR_PAGES * PAGE_SIZE);
@@ -401,7 +366,7 @@ static bool fail_once(int fd, const struct call *c, struct world *w, int nth)
 	test_context("%s, fault %d", c->name, nth);
 	if (c->prepare)
 		c->prepare(w);
-	arm(fd, nth);
+	fault_arm(fd, nth);
 	ret = c->call(w);
 	met = disarm(fd);
 	if (ret < 0) {

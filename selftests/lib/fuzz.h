@@ -8,7 +8,7 @@
 
 #include "x86.h"
 
-#define FUZZ_MAX_INPUT	224
+#define FUZZ_MAX_INPUT	480
 
 struct fuzz_input {
 	u32 len;

@@ -109,7 +109,7 @@ selftests: $(selftest-names:%=build/selftests/%)
 
 .SECONDEXPANSION:
 build/selftests/%: build/obj/selftests/%.o $(selftest-lib) \
-		$$(patsubst %.S,build/obj/%.S.o,$$(wildcard selftests/$$*.S))
+		$$(addprefix build/obj/,$$(addsuffix .o,$$(wildcard selftests/$$*.S)))
 	@mkdir -p $(@D)
 	@$(CC) $(CFLAGS) -o $@ $^ $(LODGE_LDFLAGS) $(LDFLAGS)
 	@$(say) 'built $@'

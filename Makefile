@@ -58,6 +58,7 @@ help:
 	@echo '             $(filter-out $(debug-suites),$(suites))'
 	@echo '  check-debug  the tests again, and more, on a kernel that looks for bugs:'
 	@echo '             $(debug-suites)'
+	@echo '  check-all  check, check-debug and bench, and one summary'
 	@echo '  style      checkpatch, sparse, objtool, shellcheck and the like'
 	@echo '  bench      what lodge costs on the emulated machine, beside KVM;'
 	@echo "             CASES='exit_*' picks some (lodge-bench --list)"
@@ -152,7 +153,7 @@ build/obj/%.S.o: %.S $$(wildcard $$*.corpus) | toolchain
 
 # --- showing and checking ----------------------------------------------------------
 
-.PHONY: demo check check-debug style bench bench-docs
+.PHONY: demo check check-debug check-all style bench bench-docs
 demo: export KERNELS = 6.1
 demo:
 	@$(MAKE) modules tools KDIR=
@@ -163,6 +164,9 @@ check:
 
 check-debug:
 	@tools/check/run $(or $(SUITES),$(debug-suites))
+
+check-all:
+	@tools/check/all
 
 style:
 	@tools/check/run -v style

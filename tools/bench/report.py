@@ -3,7 +3,8 @@
 """What lodge-bench has printed, made readable.
 
 usage: report.py DIR          of DIR/MITIGATIONS.log make DIR/latest.json and
-                              DIR/latest.svg, and print a table
+                              DIR/latest.svg, and print a table; DIR/verdict is
+                              one line of it
        report.py --docs FILE DIR  put the tables of DIR into the .rst FILE,
                               between the comments ".. bench NAME" and ".. end"
 """
@@ -280,6 +281,8 @@ def make_report(directory):
     write(f"{directory}/latest.json", f"[\n{body}\n]\n")
     write(f"{directory}/latest.svg", "\n".join(chart(figures)) + "\n")
     print_table(figures, warnings)
+    write(f"{directory}/verdict", f"{len(rows)} figures, {len(warnings)} warnings, "
+          f"marks: {figures.marks_summary()}\n")
 
 
 def case_rows():

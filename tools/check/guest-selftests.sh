@@ -3,16 +3,11 @@
 #
 # In the emulated host: run the selftest programs that are named, or all, one after
 # another, between marker lines that kselftest.awk reads. On the debug kernel
-# leaks.sh looks at what they leave behind.
+# coverage.sh and leaks.sh look at what they have reached and left behind.
 
 cd /usr/lib/lodge/selftests || exit 1
 [ $# != 0 ] || set -- *
 
-leaks() {
-	[ ! -e /guest/leaks.sh ] || /guest/leaks.sh "$1"
-}
-
-leaks start
 for program; do
 	if ! [ -f "$program" ] || ! [ -x "$program" ]; then
 		continue
@@ -27,5 +22,7 @@ done
 # What a program leaves behind, the next may take for somebody's use.
 users=$(cat /sys/module/lodge/refcnt)
 [ "$users" = 0 ] || echo "@not ok lodge is free again: $users users"
-leaks end
+for look in /guest/coverage.sh /guest/leaks.sh; do
+	[ ! -e $look ] || $look
+done
 echo @done

@@ -63,12 +63,13 @@ adopt() {
 }
 
 # machine ARGS...: the emulated machine; its words go to the log and to
-# $work/machine.out. A guest kernel's output is full of carriage returns.
+# $work/machine.out, but for the long lines that are for keep_coverage. A guest
+# kernel's output is full of carriage returns.
 machine() {
 	local rc=0
 	echo "+ emu $*" >&2
-	tools/testbench/emu "$@" 2>&1 | sed -u 's,\r,,g' | tee "$work/machine.out" >&2 ||
-		rc=$?
+	tools/testbench/emu "$@" 2>&1 | sed -u 's,\r,,g' | tee "$work/machine.out" |
+		sed -u '/^@coverage /d' >&2 || rc=$?
 	return "$rc"
 }
 
@@ -120,12 +121,42 @@ selftests() {
 }
 
 # The kernel that looks for bugs: what is slow to set up is on from the start, and
-# the KUnit suites run in a boot of their own.
-debug_host=(--host debug --cpus 2 --mem 1024)
+# the KUnit suites run in a boot of their own. It boots three times slower with a
+# second CPU, which only some suites need.
+debug_host=(--host debug --mem 512)
 debug_append="kmemleak=on page_owner=on"
 
-# debug_selftests PROGRAM...: selftest programs on it
+# keep_coverage: for tools/check/coverage, what guest-coverage.sh has said
+keep_coverage() {
+	local to=build/check/coverage/$suite
+
+	rm -rf "$to"
+	mkdir -p "$to"
+	sed -n 's/^@coverage //p' "$work/machine.out" | base64 -d | tar -xz -C "$to" || return
+	# There it lies by the path it was built at.
+	find "$to" -path '*/src/module' -prune -exec mv {} "$to.module" \;
+	rm -rf "$to"
+	mkdir "$to"
+	mv "$to.module" "$to/module"
+}
+
+# debug_selftests EMU-OPTION... [-- PROGRAM...]: selftest programs on it
 debug_selftests() {
 	test_env+=(PROGRAM_TIMEOUT=3600)
-	selftests "${debug_host[@]}" --append "$debug_append kunit.enable=0" -- "$@"
+	script coverage
+	selftests "${debug_host[@]}" --append "$debug_append kunit.enable=0" "$@"
+	try "coverage is kept" keep_coverage
+}
+
+# debug_fuzz PROGRAM ROUNDS: a fuzzer, which needs no second CPU
+debug_fuzz() {
+	local status=0
+	script fuzz selftests coverage leaks
+	machine "${debug_host[@]}" --append "$debug_append kunit.enable=0" \
+		--overlay "$work/overlay" --timeout "$(left)" -- \
+		env PROGRAM_TIMEOUT=5000 LODGE_SEED="${LODGE_SEED:-1}" LODGE_ROUNDS="$2" \
+		/guest/fuzz.sh "$1" || status=$?
+	adopt < <(awk -f tools/check/kselftest.awk "$work/machine.out")
+	try "the host ended well" [ "$status" = 0 ]
+	try "coverage is kept" keep_coverage
 }

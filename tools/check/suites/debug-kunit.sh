@@ -9,9 +9,10 @@
 . "$(dirname "$0")/../lib.sh"
 
 status=0
-script kunit leaks
+script kunit coverage leaks
 machine "${debug_host[@]}" --append "$debug_append transparent_hugepage=always" \
 	--overlay "$work/overlay" --timeout "$(left)" -- /guest/kunit.sh || status=$?
 adopt < <(awk -f tools/check/ktap.awk "$work/machine.out")
 try "the machine ended well" [ "$status" = 0 ]
+try "coverage is kept" keep_coverage
 done_testing

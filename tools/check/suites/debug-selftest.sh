@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# timeout: 3600
+# timeout: 5400
 # needs: debug tools selftests
 #
 # All kselftest programs on the debug kernel.
@@ -8,6 +8,5 @@
 # shellcheck source=tools/check/lib.sh
 . "$(dirname "$0")/../lib.sh"
 
-# shellcheck disable=SC2119
-debug_selftests
+debug_selftests --cpus 2 --mem 1024
 done_testing

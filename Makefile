@@ -48,6 +48,7 @@ say = printf '[%4ds] %s\n' $$(($$(date +%s) - LODGE_T0))
 
 suites := $(notdir $(basename $(wildcard tools/check/suites/*.sh)))
 debug-suites := $(filter debug-%,$(suites))
+night-suites := $(filter night-%,$(suites))
 
 .PHONY: help
 help:
@@ -55,10 +56,12 @@ help:
 	@echo
 	@echo '  demo       boot a Debian guest on lodge on an emulated VMX machine'
 	@echo '  check      run all tests; SUITES="..." picks some of:'
-	@echo '             $(filter-out $(debug-suites),$(suites))'
+	@echo '             $(filter-out $(debug-suites) $(night-suites),$(suites))'
+	@echo '  check-night  what is slow, or does not come out the same each time:'
+	@echo '             $(night-suites)'
 	@echo '  check-debug  the tests again, and more, on a kernel that looks for bugs:'
 	@echo '             $(debug-suites)'
-	@echo '  check-all  check, check-debug and bench, and one summary'
+	@echo '  check-all  check, check-night, check-debug and bench, and one summary'
 	@echo '  style      checkpatch, sparse, objtool, shellcheck and the like'
 	@echo '  bench      what lodge costs on the emulated machine, beside KVM;'
 	@echo "             CASES='exit_*' picks some (lodge-bench --list)"
@@ -153,7 +156,7 @@ build/obj/%.S.o: %.S $$(wildcard $$*.corpus) | toolchain
 
 # --- showing and checking ----------------------------------------------------------
 
-.PHONY: demo check check-debug check-all style bench bench-docs
+.PHONY: demo check check-night check-debug check-all style bench bench-docs
 demo: export KERNELS = 6.1
 demo:
 	@$(MAKE) modules tools KDIR=
@@ -161,6 +164,9 @@ demo:
 
 check:
 	@tools/check/run $(SUITES)
+
+check-night:
+	@tools/check/run $(or $(SUITES),$(night-suites))
 
 check-debug:
 	@tools/check/run $(or $(SUITES),$(debug-suites))

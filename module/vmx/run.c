@@ -98,12 +98,14 @@ static noinline void vmx_host_mce(const struct vmx_vcpu *v)
 /*
  * What the host has to do about the exit before it accounts the guest's time. A tick
  * that ended the stint is the guest's: let it in. It takes an instruction in between,
- * since STI has a shadow (SDM 2B, STI).
+ * since STI has a shadow (SDM 2B, STI). A CPU that holds interrupts back from a guest
+ * that has them off (see VMX_STINT_US) has one waiting when the preemption timer fires.
  */
 static void vmx_host_first(const struct vmx_vcpu *v)
 {
 	switch (v->exit_reason & VMX_EXIT_REASON_BASIC) {
 	case VMX_EXIT_EXTERNAL_INTERRUPT:
+	case VMX_EXIT_PREEMPTION_TIMER:
 		local_irq_enable();
 		asm volatile("nop");
 		local_irq_disable();

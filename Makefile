@@ -62,6 +62,7 @@ help:
 	@echo '  check-debug  the tests again, and more, on a kernel that looks for bugs:'
 	@echo '             $(debug-suites)'
 	@echo '  check-all  check, check-night, check-debug and bench, and one summary'
+	@echo '  check-docs put the last results into Documentation/testing.rst'
 	@echo '  style      checkpatch, sparse, objtool, shellcheck and the like'
 	@echo '  bench      what lodge costs on the emulated machine, beside KVM;'
 	@echo "             CASES='exit_*' picks some (lodge-bench --list)"
@@ -156,7 +157,7 @@ build/obj/%.S.o: %.S $$(wildcard $$*.corpus) | toolchain
 
 # --- showing and checking ----------------------------------------------------------
 
-.PHONY: demo check check-night check-debug check-all style bench bench-docs
+.PHONY: demo check check-night check-debug check-all check-docs style bench bench-docs
 demo: export KERNELS = 6.1
 demo:
 	@$(MAKE) modules tools KDIR=
@@ -174,6 +175,10 @@ check-debug:
 check-all:
 	@tools/check/all
 
+check-docs:
+	@tools/build/need python3
+	@tools/check/report.py Documentation/testing.rst build/check
+
 style:
 	@tools/check/run -v style
 
@@ -182,6 +187,7 @@ bench:
 	@set -f; tools/bench/run $(CASES)
 
 bench-docs:
+	@tools/build/need python3
 	@tools/bench/report.py --docs Documentation/performance.rst build/bench
 
 # --- installing ----------------------------------------------------------------------

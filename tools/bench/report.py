@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/env -S python3 -B
 # SPDX-License-Identifier: GPL-2.0
 """What lodge-bench has printed, made readable.
 
@@ -9,30 +9,42 @@ usage: report.py DIR          of DIR/MITIGATIONS.log make DIR/latest.json and
                               between the comments ".. bench NAME" and ".. end"
 """
 
+import itertools
 import json
 import os
-import re
 import subprocess
 import sys
 from html import escape
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../build"))
+import rst  # noqa: E402  (of tools/build)
 
 SETTINGS = ("off", "default")     # of mitigations, in the order of the columns
 # The logs, and the mitigations of each.
 LOGS = {"off": "off", "default": "default", "counts": "default"}
 
-# What an exit costs in cycles, as far as one can say without silicon.
+# What is counted costs in cycles: an estimate, the least and the most to expect, and where
+# that comes from: the two tables as a survey quotes them. No CPU was measured for it here.
+AA = "Adams, Agesen (ASPLOS 2006), table 1"
 COSTS = {
-    "exit": (1000, "exit and entry; the order of what Agesen et al. measured on CPUs from "
-                   "2009 on (USENIX ATC 2012)"),
-    "vmread": (30, "assumed: microcode, but no serialization"),
-    "vmwrite": (30, "assumed, as VMREAD"),
-    "read_msr": (40, "a common rule of thumb: 30 to 50"),
-    "write_msr": (200, "a common rule of thumb: 100 to 300, serializing"),
-    "invept": (200, "assumed, as WRMSR"),
-    "invvpid": (200, "assumed, as WRMSR"),
-    "other": (0.5, "any other instruction: assumed, caches warm"),
+    "exits": (1000, 800, 2100, "exit and entry. Exit: 531 on Broadwell (Bugnion, Nieh, Tsafrir, "
+             "Hardware and Software Support for Virtualization, 2017, table 4.3); entry: in "
+             f"the proportion of Core 2, 937 to 1186 ({AA}), whose sum is the most"),
+    "vmread": (50, 20, 52, f"52 on Core 2 ({AA}), the most; the least is assumed"),
+    "vmwrite": (45, 20, 45, f"44 on Core 2 ({AA}), the most; the least is assumed"),
+    "read_msr": (40, 30, 100, "assumed: no measurement found that can be checked"),
+    "write_msr": (150, 50, 300, "assumed; serializing, but for a few MSRs (SDM 3A, Serializing "
+                  "Instructions)"),
+    "invept": (200, 100, 600, "assumed; serializing (the same)"),
+    "invvpid": (200, 100, 600, "assumed; serializing (the same)"),
+    "other": (0.5, 0.3, 1, "any other instruction: assumed, caches warm; VERW, IRET, MOV CR "
+              "and the like are among them"),
 }
+# Of each cost one, to see how far a ratio can move.
+CORNERS = [dict(zip(COSTS, corner))
+           for corner in itertools.product(*(cost[1:3] for cost in COSTS.values()))]
 SERIALIZING = ("write_msr", "invept", "invvpid")
+BACKENDS = ("lodge", "kvm")
 LIST = "build/tools/lodge-bench"
 
 # The marks that lodge has set itself: the cases, the mitigations, the limit and its unit.
@@ -148,39 +160,45 @@ class Figures:
             return None
         return self.value.get((f"{case}:{what}", backend, "default"), 0)
 
-    def cycles(self, case):
-        """Of one operation on lodge: a guess, for what it is worth."""
-        ticks = self.value.get((case, "lodge", "default"))
-        exits = self.count(case, "lodge", "exits")
-        if ticks is None or exits is None:
+    def cycles(self, case, backend, costs):
+        """Of one operation, at @costs; None if it was not both timed and counted."""
+        ticks = self.value.get((case, backend, "default"))
+        counts = {what: self.count(case, backend, what) for what in costs if what != "other"}
+        if ticks is None or None in counts.values():
             return None
-        cycles = COSTS["exit"][0] * exits
-        for what, (cost, _) in COSTS.items():
-            count = self.count(case, "lodge", what)
-            if count:
-                cycles += cost * count
-                ticks -= count
-        return cycles + COSTS["other"][0] * ticks
+        other = ticks - sum(counts.values())
+        return sum(costs[what] * n for what, n in counts.items()) + costs["other"] * other
+
+    def estimate_rows(self):
+        yield ["cycles, estimated", "lodge", "KVM", "ratio", "at least", "at most"]
+        usual = {what: cost[0] for what, cost in COSTS.items()}
+        for case in self.counted:
+            both = [self.cycles(case, backend, usual) for backend in BACKENDS]
+            texts = ["-" if v is None else f"{round(v, -1):.0f}" for v in both]
+            if None in both or not all(both):
+                yield [case] + texts + ["-"] * 3
+                continue
+            ratios = [self.cycles(case, "lodge", c) / self.cycles(case, "kvm", c)
+                      for c in CORNERS]
+            yield [case] + texts + [
+                f"{r:.2f}" for r in (both[0] / both[1], min(ratios), max(ratios))]
 
     def count_rows(self):
+        """Two rows for each case."""
         names = ("exits", "vmread", "vmwrite", "read_msr", "write_msr", "l1d_flush")
-        yield (["lodge", "exits", "VMREAD", "VMWRITE", "RDMSR", "WRMSR", "L1D flush",
-                "serializing", "cycles"] + ["KVM: exits", "RDMSR", "WRMSR", "L1D flush"])
-        for case in self.counted:
-            lodge = [self.count(case, "lodge", w) for w in names]
-            kvm = [self.count(case, "kvm", w) for w in names if not w.startswith("vm")]
-            serial = [self.count(case, "lodge", w) for w in SERIALIZING]
-            lodge.append(None if None in serial else sum(serial))
-            cycles = self.cycles(case)
-            yield ([case] + ["-" if v is None else f"{v:.1f}" for v in lodge] +
-                   ["-" if cycles is None else f"{round(cycles, -1):.0f}"] +
-                   ["-" if v is None else f"{v:.1f}" for v in kvm])
+        yield ["counted", "on", "exits", "VMREAD", "VMWRITE", "RDMSR", "WRMSR", "L1D flush",
+               "serializing"]
+        for case, backend in itertools.product(self.counted, BACKENDS):
+            values = [self.count(case, backend, w) for w in names]
+            serial = [self.count(case, backend, w) for w in SERIALIZING]
+            values.append(None if None in serial else sum(serial))
+            yield [case, backend] + ["-" if v is None else f"{v:.1f}" for v in values]
 
     @staticmethod
     def cost_rows():
-        yield ["what", "cycles", "from"]
-        for what, (cost, source) in COSTS.items():
-            yield [what, f"{cost:g}", source]
+        yield ["what", "cycles", "least", "most", "from"]
+        for what, (*cycles, source) in COSTS.items():
+            yield [what] + [f"{c:g}" for c in cycles] + [source]
 
     def host_rows(self):
         yield (["the host alone", "unit"] +
@@ -192,44 +210,25 @@ class Figures:
                           self.ratio_text(case, m, "kvm", "host"))]
 
 
-def widths(rows):
-    return [max(len(r[i]) for r in rows) for i in range(len(rows[0]))]
-
-
-def line(row, width):
-    return "  ".join(t.ljust(w) if i < 2 else t.rjust(w)
-                     for i, (t, w) in enumerate(zip(row, width))).rstrip()
-
-
-def plain_table(rows, title=None):
+def titled(rows, title=None):
     rows = list(rows)
     if len(rows) < 2:
         return []
-    width = widths(rows)
-    out = [line(r, width) for r in rows]
-    out.insert(1, "-" * max(map(len, out)))
-    return ([title] if title else []) + out + [""]
-
-
-def rst_table(rows):
-    rows = list(rows)
-    width = widths(rows)
-    rule = "  ".join("=" * w for w in width)
-    return [rule, line(rows[0], width), rule] + [line(r, width) for r in rows[1:]] + [rule]
+    return ([title] if title else []) + rst.plain_table(rows, 2) + [""]
 
 
 def print_table(figures, warnings):
     heads = "; ".join(f"mitigations={m}" for m in figures.settings)
-    for text in plain_table(figures.rows(), f"The three columns each of: {heads}") + \
-            plain_table(figures.host_rows()) + \
-            plain_table(figures.count_rows(), "Counted for each operation, default mitigations; "
-                        "cycles are an estimate (--docs writes of what)"):
+    for text in titled(figures.rows(), f"The three columns each of: {heads}") + \
+            titled(figures.host_rows()) + \
+            titled(figures.count_rows(), "For each operation, default mitigations:") + \
+            titled(figures.estimate_rows()):
         print(text)
     print("ratio: lodge / KVM, less is better")
     for warning in warnings:
         print(f"! {warning}")
     print()
-    for text in plain_table(figures.mark_rows()):
+    for text in titled(figures.mark_rows()):
         print(text)
     print(f"marks: {figures.marks_summary()}")
 
@@ -266,22 +265,16 @@ def chart(figures):
     return out + ["</svg>"]
 
 
-def write(path, text):
-    with open(path + ".new", "w", encoding="utf-8") as f:
-        f.write(text)
-    os.replace(path + ".new", path)
-
-
 def make_report(directory):
     rows, warnings = read_logs(directory)
     if not rows:
         sys.exit("report.py: no figures")
     figures = Figures(rows)
     body = ",\n".join(json.dumps(r) for r in rows)
-    write(f"{directory}/latest.json", f"[\n{body}\n]\n")
-    write(f"{directory}/latest.svg", "\n".join(chart(figures)) + "\n")
+    rst.write(f"{directory}/latest.json", f"[\n{body}\n]\n")
+    rst.write(f"{directory}/latest.svg", "\n".join(chart(figures)) + "\n")
     print_table(figures, warnings)
-    write(f"{directory}/verdict", f"{len(rows)} figures, {len(warnings)} warnings, "
+    rst.write(f"{directory}/verdict", f"{len(rows)} figures, {len(warnings)} warnings, "
           f"marks: {figures.marks_summary()}\n")
 
 
@@ -292,20 +285,18 @@ def case_rows():
         yield text.split(None, 1)
 
 
+# How many columns of the tables are text; the others are figures.
+LEFT = {"cases": 2, "counts": 2, "costs": 5, "figures": 2, "host": 2, "marks": 2}
+
+
 def fill_docs(path, directory):
     with open(f"{directory}/latest.json", encoding="utf-8") as f:
         figures = Figures(json.load(f))
     tables = {"figures": figures.rows, "host": figures.host_rows, "cases": case_rows,
-              "marks": figures.mark_rows, "counts": figures.count_rows, "costs": figures.cost_rows}
-    with open(path, encoding="utf-8") as f:
-        text = f.read()
-    for name, rows in tables.items():
-        body = "\n".join(rst_table(rows()))
-        text, found = re.subn(rf"(\.\. bench {name}\n).*?(\.\. end\n)",
-                              lambda m, b=body: f"{m[1]}\n{b}\n\n{m[2]}", text, flags=re.S)
-        if found != 1:
-            sys.exit(f"report.py: {path} has no place for '{name}'")
-    write(path, text)
+              "marks": figures.mark_rows, "counts": figures.count_rows,
+              "estimates": figures.estimate_rows, "costs": figures.cost_rows}
+    rst.fill(path, "bench", {name: rst.rst_table(rows(), LEFT.get(name, 1))
+                             for name, rows in tables.items()})
 
 
 if __name__ == "__main__":

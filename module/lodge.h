@@ -74,6 +74,18 @@ struct lodge_vm {
 };
 
 /**
+ * enum lodge_hold - what keeps a vCPU's VMCS current on the CPU that works on it
+ * @LODGE_HOLD_NONE: nothing: it need not be
+ * @LODGE_HOLD_PIN: preemption is off
+ * @LODGE_HOLD_NOTIFIER: a preempt notifier, which makes it follow the thread
+ */
+enum lodge_hold {
+	LODGE_HOLD_NONE,
+	LODGE_HOLD_PIN,
+	LODGE_HOLD_NOTIFIER,
+};
+
+/**
  * struct lodge_vcpu - a virtual CPU
  * @regs: [o] general registers in instruction order; RSP lives in the VMCS. First,
  *	for entry.S
@@ -90,7 +102,7 @@ struct lodge_vm {
  * @state_wait: RUN waits here until they are through
  * @wait: the owner sleeps here in HLT
  * @pn: [o] tells when the owner's thread leaves and enters a CPU
- * @loaded: [o] @pn is registered and the VMCS is kept current by it
+ * @hold: [o] what keeps the VMCS current
  * @mp_state: [o] written; LODGE_MP_*
  * @sipi_vector: [a] start vector of the pending SIPI
  * @nmis_sent: [a] NMIs sent and not yet taken over by the owner
@@ -107,8 +119,7 @@ struct lodge_vm {
  * @dr: [o] DR0 to DR3
  * @dr6: [o] debug status
  * @dr7: [o] debug control
- * @fpu: [o] guest FPU state
- * @fpu_in: [o] it is in the CPU, or in the thread's hands; else in @fpu
+ * @fpu: [o] guest FPU state; during a stint it is in the CPU
  * @cpuid: [o] its CPUID table
  * @msrs: [o] values of emulated MSRs
  * @table_region: [o] where its page tables were last: see struct lodge_mem_cursor
@@ -140,7 +151,7 @@ struct lodge_vcpu {
 	wait_queue_head_t state_wait;
 	struct rcuwait wait;
 	struct preempt_notifier pn;
-	bool loaded;
+	enum lodge_hold hold;
 
 	u32 mp_state;
 	u8 sipi_vector;
@@ -159,8 +170,7 @@ struct lodge_vcpu {
 	u64 dr[4];
 	u64 dr6;
 	u64 dr7;
-	struct fpu_guest fpu;
-	bool fpu_in;
+	struct xregs_state *fpu;
 	struct lodge_cpuid_table *cpuid;
 	struct lodge_msr_state msrs;
 	u32 table_region;

@@ -120,6 +120,9 @@ static int __init lodge_init(void)
 	ret = lodge_cpuid_module_init();
 	if (ret)
 		goto err_vmx;
+	ret = lodge_fpu_module_init();
+	if (ret)
+		goto err_cpuid;
 	kvmclock_module_init();
 	ret = misc_register(&lodge_device);
 	if (ret)
@@ -128,6 +131,8 @@ static int __init lodge_init(void)
 
 err_clock:
 	kvmclock_module_exit();
+	lodge_fpu_module_exit();
+err_cpuid:
 	lodge_cpuid_module_exit();
 err_vmx:
 	vmx_module_exit();
@@ -138,6 +143,7 @@ static void __exit lodge_exit(void)
 {
 	misc_deregister(&lodge_device);
 	kvmclock_module_exit();
+	lodge_fpu_module_exit();
 	lodge_cpuid_module_exit();
 	vmx_module_exit();
 }

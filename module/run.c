@@ -7,7 +7,6 @@
 #include <linux/nospec.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
-#include <asm/fpu/api.h>
 
 #include "lodge.h"
 
@@ -35,29 +34,11 @@ int lodge_vcpu_lock_killable(struct lodge_vcpu *vcpu)
 	return ret;
 }
 
-/* The guest's FPU state comes with the first entry: many a RUN has none. */
-static void lodge_fpu_in(struct lodge_vcpu *vcpu)
-{
-	if (vcpu->fpu_in)
-		return;
-	fpu_swap_kvm_fpstate(&vcpu->fpu, true);
-	vcpu->fpu_in = true;
-}
-
-static void lodge_fpu_out(struct lodge_vcpu *vcpu)
-{
-	if (!vcpu->fpu_in)
-		return;
-	fpu_swap_kvm_fpstate(&vcpu->fpu, false);
-	vcpu->fpu_in = false;
-}
-
 /* Host state back into the CPU. Return: 0, or -EIO when the vCPU has got lost. */
 static int lodge_run_end(struct lodge_vcpu *vcpu)
 {
-	lodge_fpu_out(vcpu);
 	/* Or lent, and VMX has gone meanwhile. */
-	return vcpu->loaded ? lodge_vcpu_put(vcpu) : 0;
+	return vcpu->hold ? lodge_vcpu_put(vcpu) : 0;
 }
 
 /*
@@ -103,7 +84,6 @@ static void lodge_take_nmis(struct lodge_vcpu *vcpu)
 
 static void lodge_take_init(struct lodge_vcpu *vcpu)
 {
-	lodge_fpu_out(vcpu);	/* the reset works on memory */
 	lodge_vcpu_init_reset(vcpu, true);
 }
 
@@ -160,6 +140,7 @@ static noinline int lodge_take_requests(struct lodge_vcpu *vcpu)
 {
 	int i, ret;
 
+	lodge_vcpu_settle(vcpu);
 	/* What another CPU wrote before it set a bit is seen after the bit is. */
 	smp_rmb();
 	vcpu->vmx.recheck = true;
@@ -206,6 +187,7 @@ static int lodge_host_wants(struct lodge_vcpu *vcpu)
 	if (test_thread_flag(TIF_NOTIFY_RESUME) &&
 	    (vcpu->thread_wanted == VMX_THREAD_WANTED || !lodge_runnable(vcpu)))
 		return lodge_leave(vcpu, LODGE_EXIT_HOST_WORK);
+	lodge_vcpu_settle(vcpu);
 	cond_resched();
 	return LODGE_NEXT_ENTER;
 }
@@ -215,6 +197,7 @@ static int lodge_host_wants(struct lodge_vcpu *vcpu)
 /* HLT, or waiting for SIPI: sleep until somebody has a request, or a signal. */
 static noinline void lodge_block(struct lodge_vcpu *vcpu)
 {
+	lodge_vcpu_settle(vcpu);
 	vcpu->stats.halts++;
 	lapic_sleep_begin(vcpu);
 	rcuwait_wait_event(&vcpu->wait,
@@ -254,7 +237,6 @@ static int lodge_loop(struct lodge_vcpu *vcpu)
 		next = lodge_slot_get(vcpu);
 		if (next)
 			return next;
-		lodge_fpu_in(vcpu);
 		next = vmx_vcpu_enter(vcpu);
 		lodge_slot_put(vcpu);
 		if (next != LODGE_NEXT_ENTER)
@@ -294,7 +276,7 @@ static int lodge_complete_done(struct lodge_vcpu *vcpu, u64 data)
 	return 0;
 }
 
-/* Finish the instruction that left. Loaded. */
+/* Finish the instruction that left. Pinned or loaded. */
 static int lodge_complete(struct lodge_vcpu *vcpu, u32 complete, u64 data)
 {
 	int ret = 0;
@@ -309,7 +291,7 @@ static int lodge_complete(struct lodge_vcpu *vcpu, u32 complete, u64 data)
 	return 0;
 }
 
-/* Take what the caller has put into the page; @wanted is from there. Loaded. */
+/* Take what the caller has put into the page; @wanted is from there. Pinned. */
 static int lodge_take_inputs(struct lodge_vcpu *vcpu, u64 wanted)
 {
 	struct lodge_run *run = vcpu->run;
@@ -325,7 +307,10 @@ static int lodge_take_inputs(struct lodge_vcpu *vcpu, u64 wanted)
 		return -EINVAL;
 	if (unlikely(dirty)) {
 		/* Checked before the completion changes anything, set after it. */
-		u64 bad = lodge_state_from_page(vcpu, dirty, false);
+		u64 bad;
+
+		lodge_vcpu_settle(vcpu);
+		bad = lodge_state_from_page(vcpu, dirty, false);
 
 		if (bad) {
 			run->dirty = bad;
@@ -344,7 +329,7 @@ static int lodge_take_inputs(struct lodge_vcpu *vcpu, u64 wanted)
 	return 0;
 }
 
-/* Fill the page for the caller. Loaded. */
+/* Fill the page for the caller. Loaded or pinned. */
 static void lodge_give_outputs(struct lodge_vcpu *vcpu, u64 wanted, bool bytes)
 {
 	struct lodge_exit *e = &vcpu->run->exit;
@@ -379,7 +364,7 @@ static long lodge_run_owned(struct lodge_vcpu *vcpu)
 	u64 wanted = READ_ONCE(vcpu->run->wanted);
 	int ret;
 
-	ret = lodge_vcpu_load(vcpu);
+	ret = lodge_vcpu_pin(vcpu);
 	if (ret)
 		return ret;
 	ret = lodge_take_inputs(vcpu, wanted);

@@ -109,6 +109,7 @@ int lodge_cpuid_set(struct lodge_vcpu *vcpu, const struct lodge_cpuid_entry *e, 
 void lodge_cpuid_execute(struct lodge_vcpu *vcpu);
 void lodge_cpuid_query(struct lodge_vcpu *vcpu, u32 leaf, u32 subleaf, u32 out[4]);
 u32 lodge_xstate_size(u64 features, bool compacted);
+u32 lodge_xstate_place(u32 component, u32 *size);
 
 bool lodge_guest_has(const struct lodge_vcpu *vcpu, enum lodge_guest_feature f);
 u8 lodge_guest_phys_bits(const struct lodge_vcpu *vcpu);
@@ -177,6 +178,8 @@ void lodge_crs_set(struct lodge_vcpu *vcpu, const struct lodge_crs *crs);
 /* The MXCSR bits this CPU has: exported by the kernel, in none of its public headers. */
 extern unsigned int mxcsr_feature_mask;
 
+int lodge_fpu_module_init(void);
+void lodge_fpu_module_exit(void);
 int lodge_fpu_init(struct lodge_vcpu *vcpu);
 void lodge_fpu_destroy(struct lodge_vcpu *vcpu);
 void lodge_fpu_reset(struct lodge_vcpu *vcpu, bool init);

@@ -1106,6 +1106,21 @@ u32 lodge_xstate_size(u64 features, bool compacted)
 }
 
 /**
+ * lodge_xstate_place() - where a component is in a standard XSAVE image
+ * @component: its number, 2 or more; one that a guest can have
+ * @size: out: its bytes
+ *
+ * Return: its offset.
+ */
+u32 lodge_xstate_place(u32 component, u32 *size)
+{
+	const struct lodge_cpuid_entry *e = find_entry(cpuid_supported, 0xd, component);
+
+	*size = e ? e->eax : 0;
+	return e ? e->ebx : 0;
+}
+
+/**
  * lodge_guest_has() - does the vCPU's CPUID show a feature?
  * @vcpu: the vCPU
  * @f: the feature

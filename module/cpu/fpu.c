@@ -1,19 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The guest's FPU state: a kernel fpstate of its own, which changes places with
- * the thread's while the vCPU runs, and XSAVE images of it for state groups.
+ * The guest's FPU state: an XSAVE area of its own, and images of it for state groups.
  *
- * Everything here works on memory: the state must not be in the registers.
- * PKRU is apart, in vcpu->pkru: the kernel keeps it out of the swap.
+ * Outside a stint the state is in memory, and so all that is done here. The area is in
+ * the standard form: a component that the header does not name is in its initial state,
+ * whatever stands in its place (SDM 1 13.7 and 13.9). PKRU is apart, in vcpu->pkru.
  */
 #include <linux/cpufeature.h>
 #include <linux/errno.h>
+#include <linux/log2.h>
+#include <linux/slab.h>
 #include <linux/string.h>
-#include <asm/fpu/api.h>
 #include <asm/fpu/types.h>
 #include <asm/fpu/xstate.h>
 
 #include "../lodge.h"
+#include "fpu.h"
 
 /* x87, SSE and header: an image has them even where the CPU has no XSAVE. */
 #define IMAGE_MIN_SIZE	(FXSAVE_SIZE + XSAVE_HDR_SIZE)
@@ -21,11 +23,38 @@
 /* What brings MXCSR with it: SDM 1 13.7. */
 #define MXCSR_FEATURES	(XFEATURE_MASK_FPSSE | XFEATURE_MASK_YMM)
 
+#define XSAVE_ALIGN	64
+
 /* SDM 1 13.6: the initial configuration of x87 and SSE. */
 static const struct xregs_state fpu_initial = {
 	.i387 = { .cwd = 0x37f, .mxcsr = MXCSR_DEFAULT },
 	.header = { .xfeatures = XFEATURE_MASK_FPSSE },
 };
+
+u64 lodge_fpu_mask __ro_after_init;
+struct xregs_state __percpu *lodge_fpu_host;
+
+/**
+ * lodge_fpu_module_init() - make room for the threads' registers
+ *
+ * Context: module load, after lodge_cpuid_module_init().
+ * Return: 0 or -ENOMEM.
+ */
+int __init lodge_fpu_module_init(void)
+{
+	lodge_fpu_mask = (lodge_cpuid_supported()->xcr0 & ~XFEATURE_MASK_PKRU) |
+			 XFEATURE_MASK_FPSSE;
+	lodge_fpu_host = __alloc_percpu(lodge_fpu_size(), XSAVE_ALIGN);
+	return lodge_fpu_host ? 0 : -ENOMEM;
+}
+
+/**
+ * lodge_fpu_module_exit() - undo lodge_fpu_module_init()
+ */
+void lodge_fpu_module_exit(void)
+{
+	free_percpu(lodge_fpu_host);
+}
 
 static u64 allowed_features(const struct lodge_vcpu *vcpu)
 {
@@ -36,12 +65,14 @@ static u64 allowed_features(const struct lodge_vcpu *vcpu)
  * lodge_fpu_init() - allocate a vCPU's FPU state
  * @vcpu: the vCPU
  *
- * Context: may sleep; the thread whose permissions for extended features count.
+ * Context: may sleep.
  * Return: 0 or -ENOMEM.
  */
 int lodge_fpu_init(struct lodge_vcpu *vcpu)
 {
-	return fpu_alloc_guest_fpstate(&vcpu->fpu) ? 0 : -ENOMEM;
+	/* Only a power of two is sure to be aligned. */
+	vcpu->fpu = kzalloc(roundup_pow_of_two(lodge_fpu_size()), GFP_KERNEL_ACCOUNT);
+	return vcpu->fpu ? 0 : -ENOMEM;
 }
 
 /**
@@ -50,7 +81,33 @@ int lodge_fpu_init(struct lodge_vcpu *vcpu)
  */
 void lodge_fpu_destroy(struct lodge_vcpu *vcpu)
 {
-	fpu_free_guest_fpstate(&vcpu->fpu);
+	kfree(vcpu->fpu);
+}
+
+/* The components @features of @from; the others in their initial state, as is MXCSR. */
+static void fpu_copy(struct xregs_state *to, const struct xregs_state *from, u64 features)
+{
+	const u32 x87 = offsetof(struct fxregs_state, mxcsr);
+	u32 i, offset, size;
+
+	memcpy(to, &fpu_initial, IMAGE_MIN_SIZE);
+	to->header.xfeatures = features;
+	if (features & XFEATURE_MASK_FP) {
+		memcpy(&to->i387, &from->i387, x87);
+		memcpy(to->i387.st_space, from->i387.st_space, sizeof(to->i387.st_space));
+	}
+	if (features & MXCSR_FEATURES) {
+		to->i387.mxcsr = from->i387.mxcsr;
+		to->i387.mxcsr_mask = from->i387.mxcsr_mask;
+	}
+	if (features & XFEATURE_MASK_SSE)
+		memcpy(to->i387.xmm_space, from->i387.xmm_space, sizeof(to->i387.xmm_space));
+	for (i = FIRST_EXTENDED_XFEATURE; features >> i; i++) {
+		if (!(features & BIT_ULL(i)))
+			continue;
+		offset = lodge_xstate_place(i, &size);
+		memcpy((void *)to + offset, (const void *)from + offset, size);
+	}
 }
 
 /**
@@ -62,13 +119,13 @@ void lodge_fpu_destroy(struct lodge_vcpu *vcpu)
  * x87 is as after FNINIT rather than as after power-on (control word 37FH, not
  * 40H): no software runs before it that could tell.
  *
- * Context: owner; the guest's state is not in the registers.
+ * Context: owner.
  */
 void lodge_fpu_reset(struct lodge_vcpu *vcpu, bool init)
 {
 	if (init)
 		return;
-	fpu_copy_uabi_to_guest_fpstate(&vcpu->fpu, &fpu_initial, XFEATURE_MASK_FPSSE, NULL);
+	fpu_copy(vcpu->fpu, &fpu_initial, XFEATURE_MASK_FPSSE);
 	vcpu->pkru = 0;
 }
 
@@ -88,16 +145,23 @@ u32 lodge_fpu_size(void)
  * @buf: filled whole
  * @size: its size, at least lodge_fpu_size()
  *
- * Context: owner; the guest's state is not in the registers.
+ * Context: owner.
  */
 void lodge_fpu_get(struct lodge_vcpu *vcpu, void *buf, u32 size)
 {
+	u64 features = vcpu->fpu->header.xfeatures;
 	struct xregs_state *image = buf;
+	u32 bytes;
 
+	/* MXCSR counts as SSE's, whose registers may be as after a reset. */
+	if (vcpu->fpu->i387.mxcsr != MXCSR_DEFAULT)
+		features |= XFEATURE_MASK_SSE;
 	memset(buf, 0, size);
-	fpu_copy_guest_fpstate_to_uabi(&vcpu->fpu, buf, size, allowed_features(vcpu), vcpu->pkru);
-	/* The kernel describes its signal frames here. */
-	memset(image->i387.sw_reserved, 0, sizeof(image->i387.sw_reserved));
+	fpu_copy(image, vcpu->fpu, features);
+	if (vcpu->pkru) {
+		*(u32 *)(buf + lodge_xstate_place(XFEATURE_PKRU, &bytes)) = vcpu->pkru;
+		image->header.xfeatures |= XFEATURE_MASK_PKRU;
+	}
 }
 
 /**
@@ -135,18 +199,20 @@ int lodge_fpu_check(struct lodge_vcpu *vcpu, const void *buf, u32 size)
  * @buf: the image, in kernel memory; components it lacks get their initial state
  * @size: its size
  *
- * Context: owner; the guest's state is not in the registers.
+ * Context: owner.
  * Return: 0, or -EINVAL with nothing changed.
  */
 int lodge_fpu_set(struct lodge_vcpu *vcpu, const void *buf, u32 size)
 {
 	const struct xregs_state *image = buf;
 	int err = lodge_fpu_check(vcpu, buf, size);
+	u32 bytes;
 
 	if (err)
 		return err;
-	/* The legacy area's MXCSR is loaded even where the header lacks SSE. */
-	lodge_fpu_reset(vcpu, false);
-	return fpu_copy_uabi_to_guest_fpstate(&vcpu->fpu, image, allowed_features(vcpu),
-					      &vcpu->pkru);
+	fpu_copy(vcpu->fpu, image, image->header.xfeatures & ~XFEATURE_MASK_PKRU);
+	vcpu->pkru = 0;
+	if (image->header.xfeatures & XFEATURE_MASK_PKRU)
+		vcpu->pkru = *(u32 *)(buf + lodge_xstate_place(XFEATURE_PKRU, &bytes));
+	return 0;
 }

@@ -191,6 +191,7 @@ static noinline int resolve_movs(struct lodge_vcpu *vcpu, gpa_t gpa)
 	struct ram_operand source, dest;
 	int ret;
 
+	lodge_vcpu_settle(vcpu);
 	ret = find_operand(vcpu, string_source(vcpu, insn), insn->width, 0, &source);
 	if (ret)
 		return ret;
@@ -217,6 +218,7 @@ static noinline int complete_string(struct lodge_vcpu *vcpu, const struct lodge_
 	struct ram_operand dest;
 	int ret;
 
+	lodge_vcpu_settle(vcpu);
 	if (insn->op == LODGE_INSN_MOVS_LOAD) {
 		/* Anew: another vCPU may have changed the page tables. */
 		ret = find_operand(vcpu, string_dest(vcpu, insn), insn->width, LODGE_GVA_WRITE,
@@ -239,7 +241,7 @@ static noinline int complete_string(struct lodge_vcpu *vcpu, const struct lodge_
  * @insn: the instruction, from vcpu->pending
  * @data: what a read gave; ignored for a write
  *
- * Context: owner, loaded; may sleep.
+ * Context: owner, loaded or pinned; may sleep, and settles then.
  * Return: 0 (the guest may have got a page fault instead); -EFAULT when the
  * RAM operand of a MOVS cannot be written: the guest stands at the instruction.
  */
@@ -361,7 +363,7 @@ static int serve_lapic(struct lodge_vcpu *vcpu, gpa_t gpa, bool stores)
  * elsewhere what the CPU did on its own, walking page tables or delivering an
  * event.
  *
- * Context: owner, loaded; may sleep.
+ * Context: owner, loaded or pinned; may sleep, and settles then.
  * Return: LODGE_NEXT_*; with LEAVE the exit is filled.
  */
 int lodge_mmio_exit(struct lodge_vcpu *vcpu, gpa_t gpa, u32 access)

@@ -178,8 +178,10 @@ static int fetch_page_waiting(struct lodge_vcpu *vcpu, gva_t gva, u8 *bytes, u32
 /* All there is to a fetch, besides what lodge_code_fetch() tries first. */
 static noinline int fetch_slowly(struct lodge_vcpu *vcpu, u32 width, gva_t gva, u8 *bytes, u32 max)
 {
-	int here = fetch_page_waiting(vcpu, gva, bytes, max), more;
+	int here, more;
 
+	lodge_vcpu_settle(vcpu);
+	here = fetch_page_waiting(vcpu, gva, bytes, max);
 	if (here < 0 || here == max)
 		return here;
 	gva += here;
@@ -198,7 +200,8 @@ static noinline int fetch_slowly(struct lodge_vcpu *vcpu, u32 width, gva_t gva, 
  *
  * Fewer come back when the instruction's end is on a page that is not there.
  *
- * Context: owner, loaded, in RUN: a thread of the VM's process; may sleep.
+ * Context: owner, loaded or pinned, in RUN: a thread of the VM's process; may sleep,
+ * and settles then.
  * Return: bytes read, not 0; else an error of lodge_walk().
  */
 int lodge_code_fetch(struct lodge_vcpu *vcpu, u32 width, u8 *bytes, u32 max)

@@ -123,6 +123,7 @@ static int access_guest(struct lodge_mem *mem, struct access *a)
 	u32 attempts = 0;
 	int idx, ret;
 
+	might_sleep();
 	if (!lodge_mem_is_ours(mem))
 		return -EFAULT;
 

@@ -109,6 +109,7 @@ int lodge_mem_query(struct lodge_mem *mem, struct lodge_mem_region *out, u32 *nr
 /* ept_fault(): what it found */
 #define EPT_FAULT_MAPPED	0	/* mapped: enter again */
 #define EPT_FAULT_MMIO		1	/* no region, or a write to a read-only one */
+#define EPT_FAULT_SLOW		2	/* not at once: ept_fault_slowly() may know more */
 
 /**
  * struct ept_fault - an EPT violation
@@ -117,6 +118,7 @@ int lodge_mem_query(struct lodge_mem *mem, struct lodge_mem_region *out, u32 *nr
  * @region: in and out: index of the region of the last fault, where to look first: a
  *	guess, checked against the map of the day as any other address is
  * @hva: out: user address behind @gpa, when it is RAM
+ * @error: between ept_fault() and ept_fault_slowly(): why it did not go through at once
  * @faulted_in: in: false; out: the host had to bring the page in; else it was only
  *	looked up
  */
@@ -125,10 +127,12 @@ struct ept_fault {
 	u32 access;
 	u32 region;
 	unsigned long hva;
+	int error;
 	bool faulted_in;
 };
 
 int ept_fault(struct lodge_mem *mem, struct ept_fault *fault);
+int ept_fault_slowly(struct lodge_mem *mem, struct ept_fault *fault);
 int lodge_mem_read(struct lodge_mem *mem, gpa_t gpa, void *buf, size_t len);
 int lodge_mem_write(struct lodge_mem *mem, gpa_t gpa, const void *buf, size_t len);
 

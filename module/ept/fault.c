@@ -433,22 +433,6 @@ static int help(struct lodge_mem *mem, struct ept_fault *fault, int err, struct 
 	}
 }
 
-/* The first attempt ended with @err. */
-static noinline int fault_slowly(struct lodge_mem *mem, struct ept_fault *fault, int err)
-{
-	struct slow_fault slow = {};
-	int ret = err;
-
-	do {
-		bool alone = ret == -EEXIST || ret == -EBUSY;
-
-		err = help(mem, fault, ret, &slow);
-		ret = err ?: map_again(mem, fault, alone, &slow);
-	} while (ret < 0 && !err);
-	ept_cache_drain(&slow.cache);
-	return ret;
-}
-
 /*
  * A fault on RAM, in @r, which was found in the SRCU section @srcu: ended here.
  * Apart, so that MMIO does not pay for what this sets up.
@@ -460,22 +444,21 @@ static noinline int fault_on_ram(struct lodge_mem *mem, struct ept_fault *fault,
 	int ret = map_shared(mem, fault, r, seq, NULL);
 
 	srcu_read_unlock(&mem->srcu, srcu);
-	return likely(!ret) ? EPT_FAULT_MAPPED : fault_slowly(mem, fault, ret);
+	if (likely(!ret))
+		return EPT_FAULT_MAPPED;
+	fault->error = ret;
+	return EPT_FAULT_SLOW;
 }
 
 /**
- * ept_fault() - answer an EPT violation
+ * ept_fault() - answer an EPT violation at once
  * @mem: the memory
  * @fault: the access; @hva is filled when it is to RAM
  *
- * Context: a thread of the VM's process (current->mm is the VM's), interrupts
- * on; may sleep, for as long as it takes to bring in the page: interruptible, save
- * where get_user_pages must wait and is only killable. It must not be in an SRCU
- * section of @mem, and holds no lock that anybody needs who brings in pages.
- *
+ * Context: a thread of the VM's process (current->mm is the VM's), interrupts on,
+ * preemptible or not. It must not be in an SRCU section of @mem.
  * Return: EPT_FAULT_MAPPED: enter again; EPT_FAULT_MMIO: no RAM for this access;
- * -EFAULT when the host has nothing, or nothing writable, at @hva; -EHWPOISON
- * when the memory is broken; -ENOMEM; -EINTR when a signal waits.
+ * EPT_FAULT_SLOW: call ept_fault_slowly().
  */
 int ept_fault(struct lodge_mem *mem, struct ept_fault *fault)
 {
@@ -488,4 +471,32 @@ int ept_fault(struct lodge_mem *mem, struct ept_fault *fault)
 		return fault_on_ram(mem, fault, seq, r, srcu);
 	srcu_read_unlock(&mem->srcu, srcu);
 	return EPT_FAULT_MMIO;
+}
+
+/**
+ * ept_fault_slowly() - answer an EPT violation that ept_fault() has not
+ * @mem: the memory
+ * @fault: the access, as ept_fault() has left it
+ *
+ * Context: as ept_fault(), and may sleep, for as long as it takes to bring in the
+ * page: interruptible, save where get_user_pages must wait and is only killable. The
+ * caller holds no lock that anybody needs who brings in pages.
+ *
+ * Return: EPT_FAULT_MAPPED: enter again; EPT_FAULT_MMIO: no RAM for this access, any
+ * more; -EFAULT when the host has nothing, or nothing writable, at @hva; -EHWPOISON
+ * when the memory is broken; -ENOMEM; -EINTR when a signal waits.
+ */
+int ept_fault_slowly(struct lodge_mem *mem, struct ept_fault *fault)
+{
+	struct slow_fault slow = {};
+	int ret = fault->error, err;
+
+	do {
+		bool alone = ret == -EEXIST || ret == -EBUSY;
+
+		err = help(mem, fault, ret, &slow);
+		ret = err ?: map_again(mem, fault, alone, &slow);
+	} while (ret < 0 && !err);
+	ept_cache_drain(&slow.cache);
+	return ret;
 }

@@ -838,6 +838,8 @@ static int fault(struct world *w, u64 gpa, u32 access)
 	struct ept_fault f = { .gpa = gpa, .access = access };
 	int ret = ept_fault(w->mem, &f);
 
+	if (ret == EPT_FAULT_SLOW)
+		ret = ept_fault_slowly(w->mem, &f);
 	if (gpa >= GPA && gpa < GPA + LEN && ret >= 0 && f.hva)
 		KUNIT_EXPECT_EQ(w->test, f.hva, w->hva + (gpa - GPA));
 	return ret;

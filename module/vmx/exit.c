@@ -392,6 +392,10 @@ static int vmx_slow_ept_violation(struct lodge_vcpu *vcpu)
 	fault->access = vmx_ept_access(vmcs_read(VMCS_EXIT_QUALIFICATION));
 	fault->faulted_in = false;
 	ret = ept_fault(&vcpu->vm->mem, fault);
+	if (ret == EPT_FAULT_SLOW) {
+		lodge_vcpu_settle(vcpu);
+		ret = ept_fault_slowly(&vcpu->vm->mem, fault);
+	}
 	/* A look-up in page tables leaves nothing of others' in the L1 data cache. */
 	if (fault->faulted_in || ret != EPT_FAULT_MAPPED)
 		vcpu->vmx.flush_l1d = true;

@@ -20,6 +20,7 @@
 #include <asm/special_insns.h>
 #include <asm/trapnr.h>
 
+#include "../cpu/fpu.h"
 #include "../lodge.h"
 #include "../trace.h"
 #include "caps.h"
@@ -433,8 +434,10 @@ static int vmx_handle_slow(struct lodge_vcpu *vcpu)
 {
 	const struct vmx_exit_handler *h = &vmx_exit_handlers[vcpu->vmx.basic];
 
-	if (!h->quiet)
+	if (!h->quiet) {
+		lodge_vcpu_settle(vcpu);
 		vcpu->vmx.recheck = true;
+	}
 	return h->slow ? h->slow(vcpu) : vmx_slow_unhandled(vcpu);
 }
 
@@ -445,7 +448,7 @@ static int vmx_prepare(struct lodge_vcpu *vcpu)
 		return -EIO;	/* reboot, or a CPU that refused VMXON */
 	if (READ_ONCE(vcpu->requests) || read_thread_flags() & vcpu->thread_wanted)
 		return -EAGAIN;
-	/* A softirq used the FPU, or we were scheduled: our registers are in memory. */
+	/* A softirq used the FPU, or we were scheduled: the thread's are in memory. */
 	if (test_thread_flag(TIF_NEED_FPU_LOAD))
 		switch_fpu_return();
 	vmx_host_park(vcpu);
@@ -456,9 +459,9 @@ static int vmx_prepare(struct lodge_vcpu *vcpu)
 
 /**
  * vmx_vcpu_enter() - run the guest until it wants something that is not fast
- * @vcpu: the vCPU; loaded, guest FPU state current, slot held
+ * @vcpu: the vCPU; loaded or pinned, slot held
  *
- * Context: may sleep (in slow handlers).
+ * Context: may sleep (in slow handlers, when settled).
  * Return: LODGE_NEXT_ENTER, LODGE_NEXT_LEAVE, -EIO when this CPU is not in VMX
  * operation, or the vCPU is lost.
  */
@@ -488,6 +491,7 @@ int vmx_vcpu_enter(struct lodge_vcpu *vcpu)
 		rcu_note_context_switch(false);
 	}
 	v->host_debugctl = __rdmsr(MSR_IA32_DEBUGCTLMSR);
+	lodge_fpu_in(vcpu->fpu);
 	pkru = vmx_load_xstate(vcpu);
 	vmx_load_debug(vcpu);
 
@@ -495,6 +499,7 @@ int vmx_vcpu_enter(struct lodge_vcpu *vcpu)
 
 	vmx_unload_debug(v);
 	vmx_unload_xstate(vcpu, pkru);
+	lodge_fpu_out(vcpu->fpu);
 	if (likely(entered))
 		vmx_host_first(v);
 	WRITE_ONCE(vcpu->has_run, true);
@@ -503,8 +508,10 @@ int vmx_vcpu_enter(struct lodge_vcpu *vcpu)
 	local_irq_enable();
 	preempt_enable();
 
-	if (unlikely(!entered || v->exit_reason & VMX_EXIT_ENTRY_FAILED))
+	if (unlikely(!entered || v->exit_reason & VMX_EXIT_ENTRY_FAILED)) {
+		lodge_vcpu_settle(vcpu);
 		return vmx_entry_failed(vcpu, !entered);
+	}
 	if (v->handled)
 		return LODGE_NEXT_ENTER;
 	return vmx_handle_slow(vcpu);

@@ -183,38 +183,70 @@ void vmx_vcpu_unload(struct lodge_vcpu *vcpu)
 }
 
 /**
- * lodge_vcpu_load() - start to work on a vCPU: its VMCS can be used
+ * lodge_vcpu_pin() - start to work on a vCPU on this CPU: its VMCS can be used
  * @vcpu: the vCPU; the caller holds its mutex
  *
- * Context: may sleep. Ends with lodge_vcpu_put().
+ * Context: may sleep before. Preemption is off then, until lodge_vcpu_settle() or
+ * lodge_vcpu_put().
  * Return: 0, or -EIO when this CPU is not in VMX operation, or when the vCPU is lost.
  */
-int lodge_vcpu_load(struct lodge_vcpu *vcpu)
+int lodge_vcpu_pin(struct lodge_vcpu *vcpu)
 {
 	preempt_disable();
 	if (!this_cpu_read(vmx_cpu.on) || vcpu->vmx.lost) {
 		preempt_enable();
 		return -EIO;
 	}
-	vcpu->loaded = true;
-	preempt_notifier_register(&vcpu->pn);
+	vcpu->hold = LODGE_HOLD_PIN;
 	vmx_vcpu_load(vcpu, smp_processor_id());
-	preempt_enable();
 	return 0;
 }
 
 /**
- * lodge_vcpu_put() - end what lodge_vcpu_load() started
+ * lodge_vcpu_settle() - go on with preemption on: before anything that may sleep
+ * @vcpu: the vCPU; pinned, or it has settled already
+ *
+ * Context: holds no spinlock, interrupts on.
+ */
+void lodge_vcpu_settle(struct lodge_vcpu *vcpu)
+{
+	if (vcpu->hold != LODGE_HOLD_PIN)
+		return;
+	vcpu->hold = LODGE_HOLD_NOTIFIER;
+	preempt_notifier_register(&vcpu->pn);
+	preempt_enable();
+}
+
+/**
+ * lodge_vcpu_load() - start to work on a vCPU: its VMCS can be used
+ * @vcpu: the vCPU; the caller holds its mutex
+ *
+ * Context: may sleep, before and after. Ends with lodge_vcpu_put().
+ * Return: as lodge_vcpu_pin().
+ */
+int lodge_vcpu_load(struct lodge_vcpu *vcpu)
+{
+	int ret = lodge_vcpu_pin(vcpu);
+
+	if (!ret)
+		lodge_vcpu_settle(vcpu);
+	return ret;
+}
+
+/**
+ * lodge_vcpu_put() - end what lodge_vcpu_load() or lodge_vcpu_pin() started
  * @vcpu: the vCPU
  *
  * Return: 0, or -EIO when it has got lost: what was read or written does not count.
  */
 int lodge_vcpu_put(struct lodge_vcpu *vcpu)
 {
-	preempt_disable();
+	if (vcpu->hold == LODGE_HOLD_NOTIFIER) {
+		preempt_disable();
+		preempt_notifier_unregister(&vcpu->pn);
+	}
+	vcpu->hold = LODGE_HOLD_NONE;
 	vmx_vcpu_unload(vcpu);
-	preempt_notifier_unregister(&vcpu->pn);
-	vcpu->loaded = false;
 	preempt_enable();
 	return vcpu->vmx.lost ? -EIO : 0;
 }

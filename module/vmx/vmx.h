@@ -5,7 +5,8 @@
  * "Loaded" below: the calling thread holds vcpu->mutex and is between
  * lodge_vcpu_load() and lodge_vcpu_put(); its preempt notifier keeps the VMCS
  * current on whatever CPU it runs, so VMCS fields may be read and written with
- * preemption on. Should it come to a CPU that has no VMX to give, lodge_vcpu_put()
+ * preemption on. RUN begins with less, lodge_vcpu_pin(): preemption is off, and who
+ * may sleep settles first. Should the thread come to a CPU that has no VMX to give, lodge_vcpu_put()
  * tells that what was read and written does not count.
  */
 #ifndef LODGE_VMX_H
@@ -72,6 +73,8 @@ void vmx_syscall_msrs_changed(struct lodge_vcpu *vcpu);
 u64 vmx_kernel_gs_base_read(struct lodge_vcpu *vcpu);
 void vmx_kernel_gs_base_write(struct lodge_vcpu *vcpu, u64 value);
 
+int lodge_vcpu_pin(struct lodge_vcpu *vcpu);
+void lodge_vcpu_settle(struct lodge_vcpu *vcpu);
 int lodge_vcpu_load(struct lodge_vcpu *vcpu);
 int lodge_vcpu_put(struct lodge_vcpu *vcpu);
 

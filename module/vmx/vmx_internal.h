@@ -75,7 +75,8 @@ static __always_inline void vmx_mitigate_after(void)
  *	enum lodge_next
  * @insn: an instruction exits, so no event was being delivered (SDM 3C 28.2.4); goes
  *	without saying where @fast is there
- * @quiet: @slow says itself, by vmx.recheck, when an event may have to be looked for
+ * @quiet: @slow says itself, by vmx.recheck, when an event may have to be looked for,
+ *	and settles itself when it has to sleep
  */
 struct vmx_exit_handler {
 	const char *name;

@@ -7,7 +7,7 @@
  *
  *	[c]	constant once the object is published
  *	[m]	vm->lock
- *	[o]	owner: the thread that holds vcpu->mutex
+ *	[o]	owner: the thread in RUN, or one that lodge_vcpu_lock_killable() let in
  *	[a]	atomic; anyone
  *	[r]	set once under vm->lock, read by anyone: vCPUs go when the VM goes
  *	[i]	this CPU with interrupts off, between VM entry and exit
@@ -38,7 +38,7 @@
 enum lodge_request {
 	LODGE_REQ_KICK,		/* leave RUN; consumed by exactly one return */
 	LODGE_REQ_PAUSE,	/* the VM pauses */
-	LODGE_REQ_STATE,	/* another thread wants vcpu->mutex */
+	LODGE_REQ_STATE,	/* another thread wants the vCPU */
 	LODGE_REQ_IRQ,		/* the APIC has something new */
 	LODGE_REQ_TIMER,	/* the APIC timer ended a sleep */
 	LODGE_REQ_NMI,		/* vcpu->nmis_sent is not zero */
@@ -74,6 +74,18 @@ struct lodge_vm {
 };
 
 /**
+ * enum lodge_running - what RUN has of a vCPU
+ * @LODGE_RUN_NONE: no thread is in RUN
+ * @LODGE_RUN_OWNS: one is, and is the owner unless there are @state_waiters
+ * @LODGE_RUN_LENT: one is, and waits until it may be the owner
+ */
+enum lodge_running {
+	LODGE_RUN_NONE,
+	LODGE_RUN_OWNS,
+	LODGE_RUN_LENT,
+};
+
+/**
  * enum lodge_hold - what keeps a vCPU's VMCS current on the CPU that works on it
  * @LODGE_HOLD_NONE: nothing: it need not be
  * @LODGE_HOLD_PIN: preemption is off
@@ -96,10 +108,10 @@ enum lodge_hold {
  *	the owner with a full barrier, so that whoever changes what the guest
  *	depends on and then reads it knows whom to interrupt
  * @requests: [a] bits of enum lodge_request
- * @mutex: owner's lock: held by RUN and by calls that touch guest state
- * @running: [a] a thread is in RUN
- * @state_waiters: [a] threads that wait for @mutex while RUN holds it
- * @state_wait: RUN waits here until they are through
+ * @running: [a] enum lodge_running: is a thread in RUN, and the owner?
+ * @mutex: lets one thread at a time be the owner besides RUN
+ * @state_waiters: [a] threads that hold @mutex or wait for it: RUN lets them go first
+ * @state_wait: RUN waits here until they are through, and they until it lends the vCPU
  * @wait: the owner sleeps here in HLT
  * @pn: [o] tells when the owner's thread leaves and enters a CPU
  * @hold: [o] what keeps the VMCS current
@@ -145,8 +157,8 @@ struct lodge_vcpu {
 	int cpu;
 	unsigned long requests;
 
-	struct mutex mutex;	/* protects: see the legend */
 	atomic_t running;
+	struct mutex mutex;	/* protects: see the legend */
 	atomic_t state_waiters;
 	wait_queue_head_t state_wait;
 	struct rcuwait wait;
@@ -263,6 +275,7 @@ void lodge_vcpu_destroy(struct lodge_vcpu *vcpu);
 /* run.c */
 long lodge_vcpu_run(struct lodge_vcpu *vcpu);
 int lodge_vcpu_lock_killable(struct lodge_vcpu *vcpu);
+void lodge_vcpu_unlock(struct lodge_vcpu *vcpu);
 
 /**
  * enum lodge_out - when a call's structure is copied back to its caller

@@ -9,52 +9,105 @@
 #include <linux/sched/signal.h>
 
 #include "lodge.h"
+#include "vmx/load.h"
 
 /* ---------------------------------------------------------- ownership of a vCPU */
+
+/*
+ * RUN is the owner without taking a lock. It says that it is there, and then looks
+ * whether anybody waits; who wants the vCPU says so, and then looks whether RUN is
+ * there. With a full barrier in between on both sides one sees the other, and if both
+ * do RUN stands back.
+ */
+
+static bool lodge_run_owns(struct lodge_vcpu *vcpu)
+{
+	return atomic_read_acquire(&vcpu->running) == LODGE_RUN_OWNS;
+}
+
+static void lodge_waiter_gone(struct lodge_vcpu *vcpu)
+{
+	if (atomic_dec_and_test(&vcpu->state_waiters))
+		wake_up(&vcpu->state_wait);
+}
 
 /**
  * lodge_vcpu_lock_killable() - become the owner of a vCPU
  * @vcpu: the vCPU
  *
  * A thread in RUN leaves the guest and lends the vCPU; see lodge_lend(). Ends
- * with mutex_unlock(&vcpu->mutex).
+ * with lodge_vcpu_unlock().
  *
  * Context: may sleep.
  * Return: 0, or -EINTR when the caller is being killed.
  */
 int lodge_vcpu_lock_killable(struct lodge_vcpu *vcpu)
 {
-	int ret;
-
 	atomic_inc(&vcpu->state_waiters);
-	lodge_vcpu_request(vcpu, LODGE_REQ_STATE);
-	ret = mutex_lock_killable(&vcpu->mutex);
-	if (atomic_dec_and_test(&vcpu->state_waiters))
+	if (mutex_lock_killable(&vcpu->mutex))
+		goto err;
+	/* Pairs with RUN's; see above. */
+	smp_mb();
+	if (lodge_run_owns(vcpu)) {
+		lodge_vcpu_request(vcpu, LODGE_REQ_STATE);
+		if (wait_event_killable(vcpu->state_wait, !lodge_run_owns(vcpu)))
+			goto err_unlock;
+	}
+	return 0;
+
+err_unlock:
+	mutex_unlock(&vcpu->mutex);
+err:
+	lodge_waiter_gone(vcpu);
+	return -EINTR;
+}
+
+/**
+ * lodge_vcpu_unlock() - end what lodge_vcpu_lock_killable() started
+ * @vcpu: the vCPU
+ */
+void lodge_vcpu_unlock(struct lodge_vcpu *vcpu)
+{
+	mutex_unlock(&vcpu->mutex);
+	lodge_waiter_gone(vcpu);
+}
+
+/*
+ * RUN lets those who wait for the vCPU have it first. One of them may keep it for
+ * long: who walks page tables waits for the memory they are in.
+ *
+ * Return: 0 when RUN is the owner, -EINTR when it is being killed and is not.
+ */
+static noinline int lodge_run_stand_back(struct lodge_vcpu *vcpu)
+{
+	do {
+		atomic_set_release(&vcpu->running, LODGE_RUN_LENT);
 		wake_up(&vcpu->state_wait);
-	return ret;
+		if (wait_event_killable(vcpu->state_wait, !atomic_read(&vcpu->state_waiters)))
+			return -EINTR;
+		atomic_set(&vcpu->running, LODGE_RUN_OWNS);
+		/* As the cmpxchg of lodge_vcpu_run(). */
+		smp_mb();
+	} while (atomic_read_acquire(&vcpu->state_waiters));
+	return 0;
 }
 
 /* Host state back into the CPU. Return: 0, or -EIO when the vCPU has got lost. */
-static int lodge_run_end(struct lodge_vcpu *vcpu)
+static __always_inline int lodge_run_end(struct lodge_vcpu *vcpu)
 {
+	if (likely(vcpu->hold == LODGE_HOLD_PIN)) {
+		lodge_vcpu_unpin(vcpu);
+		return 0;
+	}
 	/* Or lent, and VMX has gone meanwhile. */
 	return vcpu->hold ? lodge_vcpu_put(vcpu) : 0;
 }
 
-/*
- * Let those who wait for the vCPU have it first. One of them may keep it for long:
- * who walks page tables waits for the memory they are in.
- *
- * Return: LODGE_NEXT_ENTER, LODGE_NEXT_LOST, -EIO.
- */
+/* Return: LODGE_NEXT_ENTER, LODGE_NEXT_LOST, -EIO. */
 static noinline int lodge_lend(struct lodge_vcpu *vcpu)
 {
 	lodge_run_end(vcpu);
-	mutex_unlock(&vcpu->mutex);
-	if (wait_event_killable(vcpu->state_wait, !atomic_read(&vcpu->state_waiters)) ||
-	    mutex_lock_killable(&vcpu->mutex))
-		return LODGE_NEXT_LOST;
-	return lodge_vcpu_load(vcpu);
+	return lodge_run_stand_back(vcpu) ? LODGE_NEXT_LOST : lodge_vcpu_load(vcpu);
 }
 
 /* ------------------------------------------------------------- slots of CPU time */
@@ -130,7 +183,7 @@ static bool lodge_test_and_clear(struct lodge_vcpu *vcpu, enum lodge_request req
 /* The end of RUN: an exit of no instruction. */
 static int lodge_leave(struct lodge_vcpu *vcpu, u32 reason)
 {
-	lodge_exit_fill(vcpu, reason, 0);
+	lodge_exit_fill(vcpu, reason);
 	return reason == LODGE_EXIT_KICK || reason == LODGE_EXIT_SIGNAL ? -EINTR :
 									  LODGE_NEXT_LEAVE;
 }
@@ -156,8 +209,10 @@ static noinline int lodge_take_requests(struct lodge_vcpu *vcpu)
 		return lodge_leave(vcpu, LODGE_EXIT_SHUTDOWN);
 	if (lodge_test_and_clear(vcpu, LODGE_REQ_KICK))
 		return lodge_leave(vcpu, LODGE_EXIT_KICK);
-	if (lodge_test_and_clear(vcpu, LODGE_REQ_PAUSE) && READ_ONCE(vcpu->vm->paused))
+	if (lodge_test_and_clear(vcpu, LODGE_REQ_PAUSE) && READ_ONCE(vcpu->vm->paused)) {
+		set_bit(LODGE_REQ_PAUSE, &vcpu->requests);	/* for lodge_run_over() */
 		return lodge_leave(vcpu, LODGE_EXIT_PAUSED);
+	}
 	return LODGE_NEXT_ENTER;
 }
 
@@ -206,42 +261,62 @@ static noinline void lodge_block(struct lodge_vcpu *vcpu)
 	lapic_sleep_end(vcpu);
 }
 
-static bool lodge_leave_for_eoi(struct lodge_vcpu *vcpu)
+/* What others want of the vCPU, and the host of the thread. Return: as they do. */
+static __always_inline int lodge_look(struct lodge_vcpu *vcpu)
+{
+	int next = LODGE_NEXT_ENTER;
+
+	if (READ_ONCE(vcpu->requests))
+		next = lodge_take_requests(vcpu);
+	return next == LODGE_NEXT_ENTER ? lodge_host_wants(vcpu) : next;
+}
+
+/* Wait until the vCPU may be runnable, or leaves RUN. Return: as lodge_look(). */
+static noinline int lodge_wait(struct lodge_vcpu *vcpu)
+{
+	int next = lodge_look(vcpu);
+
+	if (next == LODGE_NEXT_ENTER && !lodge_runnable(vcpu))
+		lodge_block(vcpu);
+	return next;
+}
+
+/* Once into the guest. Return: as vmx_vcpu_enter(). */
+static __always_inline int lodge_go(struct lodge_vcpu *vcpu)
+{
+	int next = lodge_slot_get(vcpu);
+
+	if (!next) {
+		next = vmx_vcpu_enter(vcpu);
+		lodge_slot_put(vcpu);
+	}
+	return next;
+}
+
+static noinline bool lodge_leave_for_eoi(struct lodge_vcpu *vcpu)
 {
 	u8 vector;
 
-	if (likely(!vcpu->lapic.eoi_due) || !lapic_next_eoi(vcpu, &vector))
+	if (!lapic_next_eoi(vcpu, &vector))
 		return false;
-	lodge_exit_fill(vcpu, LODGE_EXIT_EOI, 0);
-	vcpu->run->exit.eoi.vector = vector;
+	lodge_exit_fill(vcpu, LODGE_EXIT_EOI)->eoi.vector = vector;
 	return true;
 }
 
 /* Return: LODGE_NEXT_LEAVE with the exit filled, LODGE_NEXT_LOST, or -errno. */
-static int lodge_loop(struct lodge_vcpu *vcpu)
+static __always_inline int lodge_loop(struct lodge_vcpu *vcpu)
 {
 	int next;
 
-	for (;;) {
-		next = READ_ONCE(vcpu->requests) ? lodge_take_requests(vcpu) : LODGE_NEXT_ENTER;
-		if (next == LODGE_NEXT_ENTER)
-			next = lodge_host_wants(vcpu);
-		if (next != LODGE_NEXT_ENTER)
-			return next;
-		if (lodge_leave_for_eoi(vcpu))
+	do {
+		if (unlikely(vcpu->lapic.eoi_due) && lodge_leave_for_eoi(vcpu))
 			return LODGE_NEXT_LEAVE;
-		if (!lodge_runnable(vcpu)) {
-			lodge_block(vcpu);
-			continue;
-		}
-		next = lodge_slot_get(vcpu);
-		if (next)
-			return next;
-		next = vmx_vcpu_enter(vcpu);
-		lodge_slot_put(vcpu);
-		if (next != LODGE_NEXT_ENTER)
-			return next;
-	}
+		/* Nobody has been asked yet what he wants; vmx_vcpu_enter() looks, too. */
+		next = likely(lodge_runnable(vcpu)) ? lodge_go(vcpu) : lodge_wait(vcpu);
+		if (next == LODGE_NEXT_ENTER)
+			next = lodge_look(vcpu);
+	} while (next == LODGE_NEXT_ENTER);
+	return next;
 }
 
 /* --------------------------------------------------------------- inputs, outputs */
@@ -256,87 +331,98 @@ static void lodge_complete_in(struct lodge_vcpu *vcpu, u32 width, u64 data)
 	vcpu->regs[LODGE_RAX] = width == 4 ? (u32)data : (rax & ~mask) | (data & mask);
 }
 
-static int lodge_complete_done(struct lodge_vcpu *vcpu, u64 data)
+/*
+ * Finish the instruction that left. Pinned or loaded. With an error the data waits
+ * until the caller has made room.
+ */
+static __always_inline int lodge_complete(struct lodge_vcpu *vcpu, u32 complete, u64 data)
 {
 	const struct lodge_pending_io *p = &vcpu->pending;
 
-	switch (p->reason) {
-	case LODGE_EXIT_MMIO:
+	if (unlikely(complete == LODGE_COMPLETE_FAULT)) {
+		lodge_inject_gp(vcpu);
+		return 0;
+	}
+	if (p->reason == LODGE_EXIT_MMIO)
 		return lodge_mmio_complete(vcpu, &p->insn, data);
-	case LODGE_EXIT_PIO:
+	if (p->reason == LODGE_EXIT_PIO) {
 		if (p->port_in)
 			lodge_complete_in(vcpu, p->width, data);
-		break;
-	case LODGE_EXIT_RDMSR:
+	} else if (p->reason == LODGE_EXIT_RDMSR) {
 		vcpu->regs[LODGE_RAX] = (u32)data;
 		vcpu->regs[LODGE_RDX] = data >> 32;
-		break;
 	}
 	lodge_skip(vcpu, p->insn_len);
 	return 0;
 }
 
-/* Finish the instruction that left. Pinned or loaded. */
-static int lodge_complete(struct lodge_vcpu *vcpu, u32 complete, u64 data)
+/* Nothing of the guest has changed yet. */
+static noinline int lodge_check_inputs(struct lodge_vcpu *vcpu, u64 wanted, u64 dirty, u32 flags)
 {
-	int ret = 0;
+	u64 bad;
 
-	if (complete == LODGE_COMPLETE_DONE)
-		ret = lodge_complete_done(vcpu, data);
-	else if (complete == LODGE_COMPLETE_FAULT)
-		lodge_inject_gp(vcpu);
-	if (ret)
-		return ret;	/* the data waits until the caller has made room */
-	vcpu->pending.reason = LODGE_EXIT_NONE;
+	lodge_vcpu_settle(vcpu);
+	if (flags & ~LODGE_RUN_F_BYTES || (dirty | wanted) & ~LODGE_STATE_SHARED ||
+	    READ_ONCE(vcpu->run->reserved))
+		return -EINVAL;
+	if (!dirty)
+		return 0;
+	bad = lodge_state_from_page(vcpu, dirty, false);
+	if (!bad)
+		return 0;
+	vcpu->run->dirty = bad;
+	return -EINVAL;
+}
+
+/* What the caller has changed; checked already, but the page is the caller's. */
+static noinline int lodge_take_dirty(struct lodge_vcpu *vcpu, u64 dirty)
+{
+	if (lodge_state_from_page(vcpu, dirty, true))
+		return -EINVAL;
+	vcpu->run->dirty = 0;
 	return 0;
 }
 
-/* Take what the caller has put into the page; @wanted is from there. Pinned. */
-static int lodge_take_inputs(struct lodge_vcpu *vcpu, u64 wanted)
+/*
+ * Take what the caller has put into the page, each input read once; @wanted and @flags
+ * have been. Mostly there is nothing but a completion. Pinned.
+ */
+static __always_inline int lodge_take_inputs(struct lodge_vcpu *vcpu, u64 wanted, u32 flags)
 {
 	struct lodge_run *run = vcpu->run;
 	u32 complete = READ_ONCE(run->complete);
 	u64 dirty = READ_ONCE(run->dirty);
-	u32 flags = READ_ONCE(run->flags);
 	int ret;
 
-	if (flags & ~LODGE_RUN_F_BYTES || (dirty | wanted) & ~LODGE_STATE_SHARED ||
-	    READ_ONCE(run->reserved) || complete > LODGE_COMPLETE_FAULT)
+	if (complete && (complete > LODGE_COMPLETE_FAULT ||
+			 vcpu->pending.reason == LODGE_EXIT_NONE))
 		return -EINVAL;
-	if (complete && vcpu->pending.reason == LODGE_EXIT_NONE)
-		return -EINVAL;
-	if (unlikely(dirty)) {
-		/* Checked before the completion changes anything, set after it. */
-		u64 bad;
-
-		lodge_vcpu_settle(vcpu);
-		bad = lodge_state_from_page(vcpu, dirty, false);
-
-		if (bad) {
-			run->dirty = bad;
-			return -EINVAL;
-		}
+	if (unlikely(wanted | dirty | flags | READ_ONCE(run->reserved))) {
+		ret = lodge_check_inputs(vcpu, wanted, dirty, flags);
+		if (ret)
+			return ret;
 	}
 	if (complete) {
 		ret = lodge_complete(vcpu, complete, READ_ONCE(run->data));
 		if (ret)
 			return ret;
+		run->complete = LODGE_COMPLETE_NONE;
 	}
-	if (unlikely(dirty) && lodge_state_from_page(vcpu, dirty, true))
-		return -EINVAL;
-	run->complete = LODGE_COMPLETE_NONE;
-	run->dirty = 0;
-	return 0;
+	vcpu->pending.reason = LODGE_EXIT_NONE;
+	return unlikely(dirty) ? lodge_take_dirty(vcpu, dirty) : 0;
 }
 
-/* Fill the page for the caller. Loaded or pinned. */
-static void lodge_give_outputs(struct lodge_vcpu *vcpu, u64 wanted, bool bytes)
+/* Where the guest is at its end the instruction bytes are worth a page walk. */
+#define LODGE_LAST_EXITS						\
+	(BIT(LODGE_EXIT_UNHANDLED) | BIT(LODGE_EXIT_SHUTDOWN) | BIT(LODGE_EXIT_MEM_FAULT))
+
+static noinline void lodge_give_more(struct lodge_vcpu *vcpu, u64 wanted, u32 flags)
 {
 	struct lodge_exit *e = &vcpu->run->exit;
 	int nr;
 
-	e->seq = ++vcpu->stats.user_exits;
-	if (bytes && !(e->flags & LODGE_EXIT_F_BYTES)) {
+	if (!(e->flags & LODGE_EXIT_F_BYTES) &&
+	    (flags & LODGE_RUN_F_BYTES || BIT(e->reason) & LODGE_LAST_EXITS)) {
 		nr = lodge_insn_fetch(vcpu, e->insn, LODGE_INSN_MAX);
 		if (nr > 0) {
 			e->insn_bytes = nr;
@@ -345,65 +431,71 @@ static void lodge_give_outputs(struct lodge_vcpu *vcpu, u64 wanted, bool bytes)
 	}
 	if (wanted)
 		lodge_state_to_page(vcpu, wanted);
-	vcpu->run->valid = wanted;
 }
 
-/* The instruction bytes are worth a page walk where the guest is at its end. */
-static bool lodge_wants_bytes(const struct lodge_vcpu *vcpu)
+/* Fill the page for the caller. Loaded or pinned. */
+static __always_inline void lodge_give_outputs(struct lodge_vcpu *vcpu, u64 wanted, u32 flags)
 {
-	u32 reason = vcpu->run->exit.reason;
+	struct lodge_run *run = vcpu->run;
 
-	return READ_ONCE(vcpu->run->flags) & LODGE_RUN_F_BYTES ||
-	       reason == LODGE_EXIT_UNHANDLED || reason == LODGE_EXIT_SHUTDOWN ||
-	       reason == LODGE_EXIT_MEM_FAULT;
+	run->exit.seq = ++vcpu->stats.user_exits;
+	run->valid = wanted;
+	if (unlikely(wanted | flags | (BIT(run->exit.reason) & LODGE_LAST_EXITS)))
+		lodge_give_more(vcpu, wanted, flags);
 }
 
 /* Return: LODGE_NEXT_LOST, or what RUN returns. */
-static long lodge_run_owned(struct lodge_vcpu *vcpu)
+static __always_inline long lodge_run_owned(struct lodge_vcpu *vcpu)
 {
 	u64 wanted = READ_ONCE(vcpu->run->wanted);
+	u32 flags = READ_ONCE(vcpu->run->flags);
 	int ret;
 
 	ret = lodge_vcpu_pin(vcpu);
 	if (ret)
 		return ret;
-	ret = lodge_take_inputs(vcpu, wanted);
+	ret = lodge_take_inputs(vcpu, wanted, flags);
 	if (!ret) {
-		vcpu->pending.reason = LODGE_EXIT_NONE;
 		vcpu->thread_wanted = VMX_THREAD_WANTED & ~_TIF_NOTIFY_RESUME;
 		ret = lodge_loop(vcpu);
 		if (ret == LODGE_NEXT_LOST)
 			return ret;
 		if (ret == LODGE_NEXT_LEAVE || ret == -EINTR)
-			lodge_give_outputs(vcpu, wanted, lodge_wants_bytes(vcpu));
+			lodge_give_outputs(vcpu, wanted, flags);
 	}
 	return lodge_run_end(vcpu) ?: (ret == LODGE_NEXT_LEAVE ? 0 : ret);
 }
 
-/* RUN is over: say so to a PAUSE that waits for it. Return: @ret. */
-static __always_inline long lodge_run_over(struct lodge_vm *vm, struct lodge_vcpu *vcpu, long ret)
+/* Somebody may wait for RUN's end. */
+static noinline void lodge_run_tell(struct lodge_vcpu *vcpu)
 {
-	atomic_set_release(&vcpu->running, 0);
-	/* Pairs with the barrier of whoever starts to wait. */
+	wake_up(&vcpu->vm->pause_wait);
+	wake_up(&vcpu->state_wait);
+}
+
+/*
+ * RUN is over: say so to who waits for it, and has said so by a request: PAUSE, or a
+ * thread that wants the vCPU. Return: @ret.
+ */
+static __always_inline long lodge_run_over(struct lodge_vcpu *vcpu, long ret)
+{
+	atomic_set_release(&vcpu->running, LODGE_RUN_NONE);
+	/* Pairs with lodge_vcpu_wake()'s, before they start to wait. */
 	smp_mb();
-	if (unlikely(READ_ONCE(vm->paused)))
-		wake_up(&vm->pause_wait);
+	if (unlikely(READ_ONCE(vcpu->requests)))
+		lodge_run_tell(vcpu);
 	return ret;
 }
 
 /* Apart, since its frame is large and lodge_run_kicked() is in a hurry. */
-static noinline long lodge_run_locked(struct lodge_vcpu *vcpu)
+static noinline long lodge_run_whole(struct lodge_vcpu *vcpu)
 {
-	long ret = mutex_lock_killable(&vcpu->mutex);
+	long ret = LODGE_NEXT_LOST;
 
-	if (ret)
-		return lodge_run_over(vcpu->vm, vcpu, ret);
-	ret = lodge_run_owned(vcpu);
-	if (ret == LODGE_NEXT_LOST)
-		ret = -EINTR;	/* and the mutex is not ours */
-	else
-		mutex_unlock(&vcpu->mutex);
-	return lodge_run_over(vcpu->vm, vcpu, ret);
+	/* Seen after the full barrier of lodge_vcpu_run(). */
+	if (likely(!atomic_read_acquire(&vcpu->state_waiters)) || !lodge_run_stand_back(vcpu))
+		ret = lodge_run_owned(vcpu);
+	return lodge_run_over(vcpu, ret == LODGE_NEXT_LOST ? -EINTR : ret);
 }
 
 /*
@@ -411,8 +503,8 @@ static noinline long lodge_run_locked(struct lodge_vcpu *vcpu)
  * consumes the kick and says where the guest is. RIP is known since the exit
  * before, or since it was set.
  *
- * Only RUN writes the exit, and we are the one: the mutex, which other threads
- * take to look at the vCPU, is not needed.
+ * Only RUN writes the exit, and we are the one: other threads may look at the vCPU
+ * meanwhile.
  */
 static bool lodge_run_kicked(struct lodge_vcpu *vcpu)
 {
@@ -454,12 +546,12 @@ long lodge_vcpu_run(struct lodge_vcpu *vcpu)
 
 	if (current->mm != vm->mem.mm)
 		return -EPERM;
-	if (atomic_cmpxchg(&vcpu->running, 0, 1))
+	if (atomic_cmpxchg(&vcpu->running, LODGE_RUN_NONE, LODGE_RUN_OWNS))
 		return -EBUSY;
 	/* After a full barrier: PAUSE sees us running, or we see it pausing. */
 	if (unlikely(READ_ONCE(vm->paused)))
 		set_bit(LODGE_REQ_PAUSE, &vcpu->requests);
 	if (lodge_run_kicked(vcpu))
-		return lodge_run_over(vm, vcpu, -EINTR);
-	return lodge_run_locked(vcpu);
+		return lodge_run_over(vcpu, -EINTR);
+	return lodge_run_whole(vcpu);
 }

@@ -10,6 +10,7 @@
 #include <linux/uaccess.h>
 
 #include "compat.h"
+#include "exit.h"
 #include "lodge.h"
 
 static_assert(sizeof(struct lodge_run) <= PAGE_SIZE);
@@ -54,35 +55,20 @@ void lodge_vcpu_init_reset(struct lodge_vcpu *vcpu, bool init)
 }
 
 /**
- * lodge_exit_fill() - start to fill the shared page's exit
- * @vcpu: the vCPU; loaded
+ * lodge_exit_fill() - start to fill an exit that is not about an instruction
+ * @vcpu: the vCPU; loaded or pinned
  * @reason: LODGE_EXIT_*
- * @insn_len: length of the instruction at RIP; 0 when the exit is not about one
  *
- * What belongs to the reason is zero then, as far as it is hot; the text of
- * LODGE_EXIT_FAIL_ENTRY is not.
+ * Return: the exit; what belongs to the reason is zero.
  */
-void lodge_exit_fill(struct lodge_vcpu *vcpu, u32 reason, u32 insn_len)
+struct lodge_exit *lodge_exit_fill(struct lodge_vcpu *vcpu, u32 reason)
 {
-	struct lodge_exit *e = &vcpu->run->exit;
-	u64 rip = lodge_rip_read(vcpu), next = rip + insn_len;
+	struct lodge_exit *e;
 
-	e->reason = reason;
-	e->rip = rip;
-	e->flags = 0;
-	e->next_rip = 0;
-	if (insn_len) {
-		e->flags = LODGE_EXIT_F_INSN;
-		e->next_rip = unlikely((rip ^ next) >> 32) ? lodge_next_rip(vcpu, insn_len) : next;
-	}
-	e->insn_len = insn_len;
-	e->insn_bytes = 0;
-	BUILD_BUG_ON(offsetofend(struct lodge_exit, unhandled) >
-		     offsetofend(struct lodge_exit, space[3]));
-	e->space[0] = 0;
-	e->space[1] = 0;
-	e->space[2] = 0;
-	e->space[3] = 0;
+	lodge_rip_read(vcpu);
+	e = exit_fill(vcpu, reason, 0, 0, 0);
+	memset(e->space, 0, sizeof(e->space));
+	return e;
 }
 
 /* ------------------------------------------------------------------------- life */
@@ -199,7 +185,7 @@ static long lodge_vcpu_set_cpuid(void *object, void *arg)
 	if (ret)
 		goto out;
 	ret = vcpu->has_run ? -EBUSY : lodge_vcpu_set_model(vcpu, e, req->nr);
-	mutex_unlock(&vcpu->mutex);
+	lodge_vcpu_unlock(vcpu);
 out:
 	kfree(e);
 	return ret;
@@ -223,7 +209,7 @@ static long lodge_vcpu_inject_exception(struct lodge_vcpu *vcpu, const struct lo
 			vcpu->cr2 = req->address;
 		lodge_inject_exception(vcpu, req->vector, has_code, req->code);
 	}
-	mutex_unlock(&vcpu->mutex);
+	lodge_vcpu_unlock(vcpu);
 	return ret;
 }
 
@@ -267,7 +253,7 @@ static long lodge_vcpu_translate(void *object, void *arg)
 		return ret;
 	ret = lodge_vcpu_load(vcpu);
 	if (ret) {
-		mutex_unlock(&vcpu->mutex);
+		lodge_vcpu_unlock(vcpu);
 		return ret;
 	}
 	ret = lodge_walk(vcpu, req->gva, req->flags, &gpa, &fault);
@@ -276,7 +262,7 @@ static long lodge_vcpu_translate(void *object, void *arg)
 		if (!lodge_walk(vcpu, req->gva, flag, &gpa, &fault))
 			allowed |= flag;
 	lost = lodge_vcpu_put(vcpu);
-	mutex_unlock(&vcpu->mutex);
+	lodge_vcpu_unlock(vcpu);
 	if (lost)
 		return lost;
 	if (ret)

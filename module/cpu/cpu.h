@@ -193,8 +193,8 @@ int lodge_state_set(struct lodge_vcpu *vcpu, struct lodge_vcpu_state *st);
 void lodge_state_to_page(struct lodge_vcpu *vcpu, u64 groups);
 u64 lodge_state_from_page(struct lodge_vcpu *vcpu, u64 groups, bool apply);
 
-/* vcpu.c: start to fill vcpu->run->exit; @insn_len 0: not at an instruction. */
-void lodge_exit_fill(struct lodge_vcpu *vcpu, u32 reason, u32 insn_len);
+/* vcpu.c; for exits of instructions see exit.h. */
+struct lodge_exit *lodge_exit_fill(struct lodge_vcpu *vcpu, u32 reason);
 
 /* ------------------------------------------------------ memory by gva, MMIO */
 

@@ -9,6 +9,7 @@
 
 #include <linux/cpufeature.h>
 #include <linux/percpu.h>
+#include <asm/alternative.h>
 #include <asm/fpu/types.h>
 
 /* The components that a guest can reach, but PKRU: see vmx_load_xstate(). */
@@ -19,22 +20,22 @@ extern struct xregs_state __percpu *lodge_fpu_host;
 
 static __always_inline void fpu_save(struct xregs_state *area)
 {
-	u32 low = lodge_fpu_mask, high = lodge_fpu_mask >> 32;
-
-	if (static_cpu_has(X86_FEATURE_XSAVEOPT))
-		asm volatile("xsaveopt64 %0" : "+m" (*area) : "a" (low), "d" (high) : "memory");
-	else if (static_cpu_has(X86_FEATURE_XSAVE))
-		asm volatile("xsave64 %0" : "+m" (*area) : "a" (low), "d" (high) : "memory");
+	if (static_cpu_has(X86_FEATURE_XSAVE))
+		asm volatile(ALTERNATIVE("xsave64 %0", "xsaveopt64 %0", X86_FEATURE_XSAVEOPT)
+			     : "+m" (*area)
+			     : "a" ((u32)lodge_fpu_mask), "d" ((u32)(lodge_fpu_mask >> 32))
+			     : "memory");
 	else
 		asm volatile("fxsave64 %0" : "=m" (area->i387));
 }
 
 static __always_inline void fpu_restore(const struct xregs_state *area)
 {
-	u32 low = lodge_fpu_mask, high = lodge_fpu_mask >> 32;
-
 	if (static_cpu_has(X86_FEATURE_XSAVE))
-		asm volatile("xrstor64 %0" : : "m" (*area), "a" (low), "d" (high) : "memory");
+		asm volatile("xrstor64 %0"
+			     : : "m" (*area), "a" ((u32)lodge_fpu_mask),
+				 "d" ((u32)(lodge_fpu_mask >> 32))
+			     : "memory");
 	else
 		asm volatile("fxrstor64 %0" : : "m" (area->i387));
 }

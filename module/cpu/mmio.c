@@ -16,6 +16,7 @@
 #include <asm/processor-flags.h>
 #include <asm/trapnr.h>
 
+#include "../exit.h"
 #include "../lodge.h"
 
 /* An operand of at most 8 bytes touches at most two pages. */
@@ -266,10 +267,9 @@ int lodge_mmio_complete(struct lodge_vcpu *vcpu, const struct lodge_insn *insn, 
 /* Leave with what is known, @nr bytes of it, when the instruction is not understood. */
 static noinline int leave_undecoded(struct lodge_vcpu *vcpu, gpa_t gpa, u32 access, int nr)
 {
-	struct lodge_exit *exit = &vcpu->run->exit;
+	struct lodge_exit *exit = lodge_exit_fill(vcpu, LODGE_EXIT_MMIO);
 
 	vcpu->pending.reason = LODGE_EXIT_NONE;
-	lodge_exit_fill(vcpu, LODGE_EXIT_MMIO, 0);
 	exit->mmio.gpa = gpa;
 	if (access & EPT_ACCESS_EXEC)
 		exit->mmio.flags = LODGE_MMIO_FETCH;
@@ -289,19 +289,17 @@ static int leave_decoded(struct lodge_vcpu *vcpu, gpa_t gpa, bool stores)
 {
 	struct lodge_pending_io *pending = &vcpu->pending;
 	const struct lodge_insn *insn = &pending->insn;
-	struct lodge_exit *exit = &vcpu->run->exit;
+	struct lodge_exit *exit;
 
-	lodge_exit_fill(vcpu, LODGE_EXIT_MMIO, insn->len);
-	exit->flags |= LODGE_EXIT_F_BYTES | LODGE_EXIT_F_COMPLETE;
+	exit = lodge_exit_fill_insn(vcpu, LODGE_EXIT_MMIO, insn->len,
+				    LODGE_EXIT_F_BYTES | LODGE_EXIT_F_COMPLETE);
 	/* In two words; what follows the instruction is the guest's as well. */
 	memcpy(exit->insn, pending->bytes, sizeof(exit->insn));
 	exit->insn_bytes = insn->len;
 	exit->mmio.gpa = gpa;
 	exit->mmio.width = insn->width;
-	if (stores) {
-		exit->mmio.flags = LODGE_MMIO_WRITE;
-		exit->mmio.data = pending->data & width_mask(insn->width);
-	}
+	exit->mmio.flags = stores ? LODGE_MMIO_WRITE : 0;
+	exit->mmio.data = stores ? pending->data & width_mask(insn->width) : 0;
 
 	pending->reason = LODGE_EXIT_MMIO;
 	pending->insn_len = insn->len;

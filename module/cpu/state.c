@@ -393,7 +393,7 @@ int lodge_state_get(struct lodge_vcpu *vcpu, struct lodge_vcpu_state *st)
 		ret = bulk_get(vcpu, st, &b);
 		ret = lodge_vcpu_put(vcpu) ?: ret;
 	}
-	mutex_unlock(&vcpu->mutex);
+	lodge_vcpu_unlock(vcpu);
 	if (!ret)
 		ret = bulk_copy_out(st, &b);
 out:
@@ -442,7 +442,7 @@ int lodge_state_set(struct lodge_vcpu *vcpu, struct lodge_vcpu_state *st)
 		ret = state_set_owned(vcpu, st, &b);
 		ret = lodge_vcpu_put(vcpu) ?: ret;
 	}
-	mutex_unlock(&vcpu->mutex);
+	lodge_vcpu_unlock(vcpu);
 out:
 	bulk_free(&b);
 	return ret;

@@ -11,6 +11,7 @@
 #include <asm/processor-flags.h>
 #include <asm/trapnr.h>
 
+#include "../exit.h"
 #include "../lodge.h"
 #include "insn.h"
 #include "vmx_internal.h"
@@ -125,11 +126,11 @@ static void vmx_rdmsr_done(struct lodge_vcpu *vcpu, u64 value)
 static int vmx_msr_leave(struct lodge_vcpu *vcpu, u32 reason, u64 data)
 {
 	u32 len = vmx_insn_len();
+	struct lodge_exit *e = lodge_exit_fill_insn(vcpu, reason, len, LODGE_EXIT_F_COMPLETE);
 
-	lodge_exit_fill(vcpu, reason, len);
-	vcpu->run->exit.flags |= LODGE_EXIT_F_COMPLETE;
-	vcpu->run->exit.msr.index = vcpu->regs[LODGE_RCX];
-	vcpu->run->exit.msr.data = data;
+	e->msr.index = vcpu->regs[LODGE_RCX];
+	e->msr.reserved = 0;
+	e->msr.data = data;
 	vcpu->pending.reason = reason;
 	vcpu->pending.insn_len = len;
 	return LODGE_NEXT_LEAVE;
@@ -290,10 +291,9 @@ static int vmx_slow_dr(struct lodge_vcpu *vcpu)
  */
 int vmx_slow_unhandled(struct lodge_vcpu *vcpu)
 {
-	struct lodge_exit *e = &vcpu->run->exit;
+	struct lodge_exit *e = lodge_exit_fill(vcpu, LODGE_EXIT_UNHANDLED);
 	u32 basic = vcpu->vmx.exit_reason & VMX_EXIT_REASON_BASIC;
 
-	lodge_exit_fill(vcpu, LODGE_EXIT_UNHANDLED, 0);
 	e->unhandled.hw_reason = vcpu->vmx.exit_reason;
 	e->unhandled.qualification = vmx_vmread(VMCS_EXIT_QUALIFICATION);
 	e->unhandled.intr_info = vmx_vmread(VMCS_EXIT_INTR_INFO);
@@ -370,9 +370,8 @@ static bool vmx_operand_fault(const struct lodge_vcpu *vcpu)
 
 static int vmx_mem_fault_leave(struct lodge_vcpu *vcpu, const struct ept_fault *fault, int error)
 {
-	struct lodge_exit *e = &vcpu->run->exit;
+	struct lodge_exit *e = lodge_exit_fill(vcpu, LODGE_EXIT_MEM_FAULT);
 
-	lodge_exit_fill(vcpu, LODGE_EXIT_MEM_FAULT, 0);
 	e->mem.gpa = fault->gpa;
 	e->mem.hva = fault->hva;
 	e->mem.error = -error;
@@ -412,32 +411,46 @@ static int vmx_slow_ept_violation(struct lodge_vcpu *vcpu)
 	return vmx_mem_fault_leave(vcpu, fault, ret);
 }
 
-/* SDM 3C table 28-5. */
+/* Exit qualification of an I/O instruction, SDM 3C table 28-5; bits 2:0: width - 1. */
+#define VMX_IO_IN	BIT(3)
+#define VMX_IO_STRING	BIT(4)
+#define VMX_IO_REP	BIT(5)
+
+/* INS, OUTS: the program finds the memory operand and moves RIP itself. */
+static noinline int vmx_string_io(struct lodge_vcpu *vcpu, u32 qual, u32 len)
+{
+	struct lodge_exit *e = lodge_exit_fill_insn(vcpu, LODGE_EXIT_PIO, len, 0);
+
+	e->pio.port = qual >> 16;
+	e->pio.width = (qual & 3) + 1;
+	e->pio.flags = LODGE_PIO_STRING | (qual & VMX_IO_IN ? LODGE_PIO_IN : 0) |
+		       (qual & VMX_IO_REP ? LODGE_PIO_REP : 0);
+	e->pio.data = 0;
+	return LODGE_NEXT_LEAVE;
+}
+
+/* By width - 1: what an OUT puts out of RAX. */
+static const u32 vmx_io_mask[] = { 0xff, 0xffff, 0, 0xffffffff };
+
 static int vmx_slow_io(struct lodge_vcpu *vcpu)
 {
-	u64 qual = vmcs_read(VMCS_EXIT_QUALIFICATION);
-	struct lodge_exit *e = &vcpu->run->exit;
+	struct lodge_pending_io *p = &vcpu->pending;
+	u32 qual = vmcs_read(VMCS_EXIT_QUALIFICATION);
 	u32 len = vmx_insn_len();
-	u32 width = (qual & 7) + 1;
+	struct lodge_exit *e;
 
-	lodge_exit_fill(vcpu, LODGE_EXIT_PIO, len);
+	if (unlikely(qual & VMX_IO_STRING))
+		return vmx_string_io(vcpu, qual, len);
+
+	e = lodge_exit_fill_insn(vcpu, LODGE_EXIT_PIO, len, LODGE_EXIT_F_COMPLETE);
 	e->pio.port = qual >> 16;
-	e->pio.width = width;
-	if (qual & BIT(3))
-		e->pio.flags |= LODGE_PIO_IN;
-	if (qual & BIT(5))
-		e->pio.flags |= LODGE_PIO_REP;
-	if (qual & BIT(4)) {
-		e->pio.flags |= LODGE_PIO_STRING;
-		return LODGE_NEXT_LEAVE;
-	}
-	if (!(qual & BIT(3)))
-		e->pio.data = vcpu->regs[LODGE_RAX] & GENMASK(width * 8 - 1, 0);
-	e->flags |= LODGE_EXIT_F_COMPLETE;
-	vcpu->pending.reason = LODGE_EXIT_PIO;
-	vcpu->pending.insn_len = len;
-	vcpu->pending.port_in = qual & BIT(3);
-	vcpu->pending.width = width;
+	e->pio.width = (qual & 3) + 1;
+	p->reason = LODGE_EXIT_PIO;
+	p->insn_len = len;
+	p->width = (qual & 3) + 1;
+	p->port_in = qual & VMX_IO_IN;
+	e->pio.flags = p->port_in ? LODGE_PIO_IN : 0;
+	e->pio.data = p->port_in ? 0 : vcpu->regs[LODGE_RAX] & vmx_io_mask[qual & 3];
 	return LODGE_NEXT_LEAVE;
 }
 
@@ -445,7 +458,7 @@ static int vmx_slow_io(struct lodge_vcpu *vcpu)
 
 static int vmx_slow_triple_fault(struct lodge_vcpu *vcpu)
 {
-	lodge_exit_fill(vcpu, LODGE_EXIT_SHUTDOWN, 0);
+	lodge_exit_fill(vcpu, LODGE_EXIT_SHUTDOWN);
 	return LODGE_NEXT_LEAVE;
 }
 

@@ -80,6 +80,15 @@ static void vmx_user_msrs_load(struct lodge_vcpu *vcpu)
 	}
 }
 
+/* Is there anything to load? Of most guests at most TSC_AUX is looked at. */
+static __always_inline bool vmx_user_msrs_differ(const struct lodge_vcpu *vcpu)
+{
+	u32 msrs = vcpu->vmx.user_msrs;
+
+	return msrs & USER_MSRS_SYSCALL ||
+	       (msrs && vcpu->msrs.tsc_aux != this_cpu_read(vmx_host_msrs[VMX_NR_USER_MSRS - 1]));
+}
+
 /* Preemption off. */
 static void vmx_user_msrs_restore(struct vmx_host *h)
 {
@@ -234,13 +243,13 @@ void vmx_host_park(struct lodge_vcpu *vcpu)
 	/* The kernel keeps user mode's GS base there. */
 	h->kernel_gs_base = __rdmsr(MSR_KERNEL_GS_BASE);
 	native_wrmsrl(MSR_KERNEL_GS_BASE, vcpu->msrs.kernel_gs_base);
-	if (vcpu->vmx.user_msrs)
-		vmx_user_msrs_load(vcpu);
 	h->loaded = true;
+	if (vmx_user_msrs_differ(vcpu))
+		vmx_user_msrs_load(vcpu);
 }
 
 /* A thread of 64-bit Linux has null selectors, save by modify_ldt() and the like. */
-static noinline void vmx_selectors_load(struct vmx_host *h)
+static void vmx_selectors_load(struct vmx_host *h)
 {
 	if (h->ldt)
 		asm volatile("lldt %0" : : "r" (h->ldt));
@@ -258,22 +267,15 @@ static noinline void vmx_selectors_load(struct vmx_host *h)
 		loadsegment(es, h->sel.es);
 }
 
-static noinline void vmx_tss_reload(void)
+/* What few threads and few guests have. */
+static noinline void vmx_unpark_rest(struct vmx_host *h)
 {
+	if (h->all_sel | h->ldt)
+		vmx_selectors_load(h);
+	/* The I/O bitmap lies behind the limit that VM exit has given the TSS. */
 	invalidate_tss_limit();
-}
-
-/*
- * The I/O bitmap lies behind the limit that VM exit has given the TSS: a thread with
- * one needs it anew, for others it is enough to know. As invalidate_tss_limit(), which
- * has the rare case inline.
- */
-static __always_inline void vmx_tss_limit_gone(void)
-{
-	if (unlikely(test_thread_flag(TIF_IO_BITMAP)))
-		vmx_tss_reload();
-	else
-		this_cpu_write(__tss_limit_invalid, true);
+	if (h->swapped_msrs)
+		vmx_user_msrs_restore(h);
 }
 
 /**
@@ -292,15 +294,14 @@ void vmx_host_unpark(struct lodge_vcpu *vcpu)
 	if (!h->loaded)
 		return;
 
+	h->loaded = false;
 	vcpu->msrs.kernel_gs_base = __rdmsr(MSR_KERNEL_GS_BASE);
 	native_wrmsrl(MSR_KERNEL_GS_BASE, h->kernel_gs_base);
 	/* The descriptor table before selectors into it. */
 	native_load_gdt(this_cpu_ptr(&vmx_host_gdt));
 	native_load_idt(&vmx_host_idt);
-	if (unlikely(h->all_sel | h->ldt))
-		vmx_selectors_load(h);
-	vmx_tss_limit_gone();
-	if (unlikely(h->swapped_msrs))
-		vmx_user_msrs_restore(h);
-	h->loaded = false;
+	/* As invalidate_tss_limit(), which has the rare case inline. */
+	this_cpu_write(__tss_limit_invalid, true);
+	if (unlikely(h->all_sel | h->ldt | h->swapped_msrs || test_thread_flag(TIF_IO_BITMAP)))
+		vmx_unpark_rest(h);
 }

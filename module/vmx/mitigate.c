@@ -154,6 +154,8 @@ void vmx_l1d_entry(struct vmx_vcpu *v)
  * vmx_spec_ctrl_prepare() - say which writes of SPEC_CTRL entry.S has to do
  * @vcpu: the vCPU
  *
+ * Only for a CPU that has the MSR.
+ *
  * Context: interrupts off, before the first entry of a stint: the host's value
  * changes with a context switch only, the guest's by an exit that is not fast.
  */
@@ -161,8 +163,6 @@ void vmx_spec_ctrl_prepare(struct lodge_vcpu *vcpu)
 {
 	struct vmx_entry *e = &vcpu->entry;
 
-	if (!static_cpu_has(X86_FEATURE_MSR_SPEC_CTRL))
-		return;
 	e->flags &= BIT(VMX_ENTRY_RESUME_BIT);
 	e->spec_guest = vcpu->msrs.spec_ctrl;
 	e->spec_host = this_cpu_read(x86_spec_ctrl_current);

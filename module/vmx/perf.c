@@ -112,6 +112,19 @@ static noinline bool vmx_perf_switch(struct vmx_perf *p,
 	return plan.ctrl || plan.nr;
 }
 
+/* The host has a PMU. */
+DEFINE_STATIC_KEY_FALSE(vmx_perf_key);
+
+/** vmx_perf_init() - does vmx_perf_load() have to be asked? At load */
+void __init vmx_perf_init(void)
+{
+	struct x86_pmu_capability cap;
+
+	perf_get_x86_pmu_capability(&cap);
+	if (cap.num_counters_gp)
+		static_branch_enable(&vmx_perf_key);
+}
+
 /**
  * vmx_perf_load() - prepare the next entry for the host's performance counters
  * @v: the vCPU's VMX part; its VMCS is current
@@ -125,6 +138,6 @@ bool vmx_perf_load(struct vmx_vcpu *v)
 
 	/* It reads KVM's account of the guest's own counters, a fraction of a page: none. */
 	msrs = perf_guest_get_msrs(&v->perf.nr, empty_zero_page);
-	/* Without a PMU there is no answer, never was, and its length is left as it was. */
+	/* A PMU without such MSRs gives no answer, and leaves its length as it was. */
 	return msrs && vmx_perf_switch(&v->perf, msrs, min(v->perf.nr, VMX_PERF_MSRS));
 }

@@ -115,8 +115,18 @@ void lodge_iterate(struct lodge_vcpu *vcpu)
 	vmx_step_trap(vcpu);
 }
 
-/* Shadows, RF and TF: rare. RF holds for one instruction (SDM 3B 18.3.1.1). */
-static noinline void vmx_skip_rest(struct lodge_vcpu *vcpu, u32 shadow, u64 rflags)
+u64 lodge_next_rip(struct lodge_vcpu *vcpu, u64 next)
+{
+	return lodge_code_width(vcpu) == 8 ? next : (u32)next;
+}
+
+/**
+ * vmx_skip_rest() - the rare part of lodge_skip(): shadows, RF and TF
+ * @vcpu: the vCPU; loaded
+ * @shadow: the interruptibility state
+ * @rflags: RFLAGS. RF holds for one instruction (SDM 3B 18.3.1.1)
+ */
+void vmx_skip_rest(struct lodge_vcpu *vcpu, u32 shadow, u64 rflags)
 {
 	if (shadow & VMX_SHADOWS) {
 		vmcs_write(VMCS_GUEST_INTERRUPTIBILITY, shadow & ~VMX_SHADOWS);
@@ -127,43 +137,13 @@ static noinline void vmx_skip_rest(struct lodge_vcpu *vcpu, u32 shadow, u64 rfla
 	vmx_step_trap(vcpu);
 }
 
-static __always_inline void vmx_skip_len(struct lodge_vcpu *vcpu, u32 len)
-{
-	struct vmx_vcpu *v = &vcpu->vmx;
-	u32 shadow = vmcs_read(VMCS_GUEST_INTERRUPTIBILITY);
-	u64 rip = vmcs_read(VMCS_GUEST_RIP), next = rip + len;
-
-	/* Not lodge_rip_read() and so on: where this is hot nothing is cached yet. */
-	v->rflags = vmcs_read(VMCS_GUEST_RFLAGS);
-	if (unlikely((rip ^ next) >> 32))
-		next = lodge_next_rip(vcpu, len);
-	vmcs_write(VMCS_GUEST_RIP, next);
-	v->rip = next;
-	v->cached = VMX_CACHED_RIP | VMX_CACHED_RFLAGS;
-	if (unlikely((shadow & VMX_SHADOWS) || (v->rflags & (X86_EFLAGS_TF | X86_EFLAGS_RF))))
-		vmx_skip_rest(vcpu, shadow, v->rflags);
-}
-
-/**
- * lodge_skip() - end an emulated instruction
- * @vcpu: the vCPU; loaded
- * @len: its length
- *
- * Moves RIP, ends the shadow of STI and MOV SS, and raises the single-step trap
- * that the CPU would have raised.
- */
-void lodge_skip(struct lodge_vcpu *vcpu, u32 len)
-{
-	vmx_skip_len(vcpu, len);
-}
-
 /**
  * vmx_skip() - lodge_skip() for the instruction that caused the exit
  * @vcpu: the vCPU; loaded
  */
 void vmx_skip(struct lodge_vcpu *vcpu)
 {
-	vmx_skip_len(vcpu, vmcs_read(VMCS_EXIT_INSN_LEN));
+	lodge_skip(vcpu, vmcs_read(VMCS_EXIT_INSN_LEN));
 }
 
 /**

@@ -66,18 +66,39 @@ static inline u32 lodge_code_width(struct lodge_vcpu *vcpu)
 }
 
 /**
- * lodge_next_rip() - RIP after an instruction
+ * lodge_next_rip() - RIP after an instruction that ends in another 4 GiB than it began
+ * @vcpu: the vCPU; loaded
+ * @next: the sum of RIP and its length
+ *
+ * Only 64-bit code goes on beyond 32 bits, or comes from there.
+ */
+u64 lodge_next_rip(struct lodge_vcpu *vcpu, u64 next);
+
+void vmx_skip_rest(struct lodge_vcpu *vcpu, u32 shadow, u64 rflags);
+
+/**
+ * lodge_skip() - end an emulated instruction
  * @vcpu: the vCPU; loaded
  * @len: its length
+ *
+ * Moves RIP, ends the shadow of STI and MOV SS, and raises the single-step trap
+ * that the CPU would have raised.
  */
-static inline u64 lodge_next_rip(struct lodge_vcpu *vcpu, u32 len)
+static __always_inline void lodge_skip(struct lodge_vcpu *vcpu, u32 len)
 {
-	u64 rip = lodge_rip_read(vcpu), next = rip + len;
+	struct vmx_vcpu *v = &vcpu->vmx;
+	u32 shadow = vmcs_read(VMCS_GUEST_INTERRUPTIBILITY);
+	u64 rip = vmcs_read(VMCS_GUEST_RIP), next = rip + len;
 
-	/* Only 64-bit code goes on beyond 32 bits, or comes from there. */
-	if (unlikely((rip ^ next) >> 32) && lodge_code_width(vcpu) != 8)
-		next = (u32)next;
-	return next;
+	/* Not lodge_rip_read() and so on: where this is hot nothing is cached yet. */
+	v->rflags = vmcs_read(VMCS_GUEST_RFLAGS);
+	if (unlikely((rip ^ next) >> 32))
+		next = lodge_next_rip(vcpu, next);
+	vmcs_write(VMCS_GUEST_RIP, next);
+	v->rip = next;
+	v->cached = VMX_CACHED_RIP | VMX_CACHED_RFLAGS;
+	if (unlikely((shadow & VMX_SHADOWS) || (v->rflags & (X86_EFLAGS_TF | X86_EFLAGS_RF))))
+		vmx_skip_rest(vcpu, shadow, v->rflags);
 }
 
 #endif

@@ -242,6 +242,13 @@ static __always_inline bool vmx_wanted(const struct lodge_vcpu *vcpu)
 	return READ_ONCE(vcpu->requests) || read_thread_flags() & VMX_THREAD_WANTED;
 }
 
+static __always_inline u64 guest_time(const struct lodge_vcpu *vcpu)
+{
+	u32 used = vcpu->vmx.timer - (u32)vmx_vmread(VMCS_PREEMPTION_TIMER);
+
+	return vcpu->stats.guest_tsc + ((u64)used << vmx_caps.timer_shift);
+}
+
 /**
  * vmx_guest_time() - TSC ticks in the guest, those of the stint that runs included
  * @vcpu: the vCPU; loaded, in a stint
@@ -252,16 +259,14 @@ static __always_inline bool vmx_wanted(const struct lodge_vcpu *vcpu)
  */
 u64 vmx_guest_time(const struct lodge_vcpu *vcpu)
 {
-	u32 used = vcpu->vmx.timer - (u32)vmx_vmread(VMCS_PREEMPTION_TIMER);
-
-	return vcpu->stats.guest_tsc + ((u64)used << vmx_caps.timer_shift);
+	return guest_time(vcpu);
 }
 
 /*
  * Set the preemption timer to the guest's APIC timer, or to the end of the stint if that
  * is sooner. Not early: it may count its first unit at once (SDM 3C 26.5.1).
  */
-static void vmx_set_timer(struct lodge_vcpu *vcpu)
+static __always_inline void vmx_set_timer(struct lodge_vcpu *vcpu)
 {
 	struct vmx_vcpu *v = &vcpu->vmx;
 	u64 ticks;
@@ -274,14 +279,14 @@ static void vmx_set_timer(struct lodge_vcpu *vcpu)
 		v->exits_left = min_t(u32, v->exits_left, VMX_TIMED_EXITS);
 	}
 	v->timer_for = vcpu->lapic.timer_tsc;
-	vmx_vmwrite(VMCS_PREEMPTION_TIMER, v->timer);
+	vmcs_write(VMCS_PREEMPTION_TIMER, v->timer);
 }
 
 /* An event may have become due since the last exit, or the time when one will. */
 static noinline void vmx_look_again(struct lodge_vcpu *vcpu)
 {
 	if (vcpu->lapic.timer_tsc != vcpu->vmx.timer_for) {
-		vcpu->stats.guest_tsc = vmx_guest_time(vcpu);
+		vcpu->stats.guest_tsc = guest_time(vcpu);
 		vmx_set_timer(vcpu);
 	}
 	vmx_inject(vcpu);
@@ -403,9 +408,11 @@ static noinstr bool vmx_first_entry(struct lodge_vcpu *vcpu)
  * changes, one: what it has set is back at once, and asked for anew before the next
  * entry. A host without pays for that once per stint.
  */
-static u32 vmx_stint_exits(struct vmx_vcpu *v)
+static __always_inline u32 vmx_stint_exits(struct vmx_vcpu *v)
 {
-	return vmx_perf_load(v) || v->host_debugctl ? 1 : VMX_STINT_EXITS;
+	bool perf = static_branch_likely(&vmx_perf_key) && vmx_perf_load(v);
+
+	return perf || v->host_debugctl ? 1 : VMX_STINT_EXITS;
 }
 
 /*
@@ -419,13 +426,14 @@ static bool vmx_stint(struct lodge_vcpu *vcpu)
 	struct vmx_vcpu *v = &vcpu->vmx;
 	bool entered;
 
-	vmx_spec_ctrl_prepare(vcpu);
+	if (static_cpu_has(X86_FEATURE_MSR_SPEC_CTRL))
+		vmx_spec_ctrl_prepare(vcpu);
 	v->exits_left = vmx_stint_exits(v);
 	v->handled = false;
 	vmx_set_timer(vcpu);
 	vmx_before_entry(vcpu);
 	entered = vmx_first_entry(vcpu);
-	vcpu->stats.guest_tsc = vmx_guest_time(vcpu);
+	vcpu->stats.guest_tsc = guest_time(vcpu);
 	return entered;
 }
 

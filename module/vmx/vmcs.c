@@ -17,6 +17,7 @@
 #include "caps.h"
 #include "host.h"
 #include "insn.h"
+#include "load.h"
 #include "owner.h"
 #include "perf.h"
 #include "vmx_internal.h"
@@ -133,12 +134,20 @@ out:
 
 static void vmx_sched_in(struct preempt_notifier *pn, int cpu)
 {
-	vmx_vcpu_load(container_of(pn, struct lodge_vcpu, pn), cpu);
+	struct lodge_vcpu *vcpu = container_of(pn, struct lodge_vcpu, pn);
+
+	if (!vmx_is_current(&vcpu->vmx))
+		vmx_vmcs_load(vcpu, cpu);
+	vmx_publish(vcpu, cpu);
 }
 
+/* Off this CPU; its VMCS may stay cached here. */
 static void vmx_sched_out(struct preempt_notifier *pn, struct task_struct *next)
 {
-	vmx_vcpu_unload(container_of(pn, struct lodge_vcpu, pn));
+	struct lodge_vcpu *vcpu = container_of(pn, struct lodge_vcpu, pn);
+
+	WRITE_ONCE(vcpu->cpu, -1);
+	vmx_host_unpark(vcpu);
 }
 
 static struct preempt_ops vmx_preempt_ops = {
@@ -147,58 +156,24 @@ static struct preempt_ops vmx_preempt_ops = {
 };
 
 /**
- * vmx_vcpu_load() - bring a vCPU onto this CPU
+ * vmx_pin_slowly() - lodge_vcpu_pin() where the VMCS has to be made current first
  * @vcpu: the vCPU; owner
- * @cpu: this CPU
  *
- * Context: preemption off, interrupts on.
+ * Context: preemption off, and on again with an error.
+ * Return: as lodge_vcpu_pin().
  */
-void vmx_vcpu_load(struct lodge_vcpu *vcpu, int cpu)
+int vmx_pin_slowly(struct lodge_vcpu *vcpu)
 {
-	struct vmx_vcpu *v = &vcpu->vmx;
+	int cpu = smp_processor_id();
 
-	v->flush_l1d = true;	/* other tasks ran here, or we come from user mode */
-	/* Only this CPU makes another one current, or clears ours. */
-	if (unlikely(v->vmcs_cpu != cpu || this_cpu_read(vmx_cpu.current_vmcs) != v->vmcs))
+	if (this_cpu_read(vmx_cpu.on) && !vcpu->vmx.lost)
 		vmx_vmcs_load(vcpu, cpu);
-	WRITE_ONCE(vcpu->cpu, cpu);
-	/*
-	 * Who changes what the guest depends on (requests, the EPT) does so, has
-	 * a full barrier, and then reads ->cpu; we have written ->cpu, have a full
-	 * barrier, and then read the former. One of us sees the other.
-	 */
-	smp_mb();
-}
-
-/**
- * vmx_vcpu_unload() - take a vCPU off this CPU; its VMCS may stay cached here
- * @vcpu: the vCPU; owner
- *
- * Context: preemption off.
- */
-void vmx_vcpu_unload(struct lodge_vcpu *vcpu)
-{
-	WRITE_ONCE(vcpu->cpu, -1);
-	vmx_host_unpark(vcpu);
-}
-
-/**
- * lodge_vcpu_pin() - start to work on a vCPU on this CPU: its VMCS can be used
- * @vcpu: the vCPU; the caller holds its mutex
- *
- * Context: may sleep before. Preemption is off then, until lodge_vcpu_settle() or
- * lodge_vcpu_put().
- * Return: 0, or -EIO when this CPU is not in VMX operation, or when the vCPU is lost.
- */
-int lodge_vcpu_pin(struct lodge_vcpu *vcpu)
-{
-	preempt_disable();
-	if (!this_cpu_read(vmx_cpu.on) || vcpu->vmx.lost) {
+	if (!vmx_is_current(&vcpu->vmx)) {
 		preempt_enable();
 		return -EIO;
 	}
 	vcpu->hold = LODGE_HOLD_PIN;
-	vmx_vcpu_load(vcpu, smp_processor_id());
+	vmx_publish(vcpu, cpu);
 	return 0;
 }
 
@@ -245,9 +220,7 @@ int lodge_vcpu_put(struct lodge_vcpu *vcpu)
 		preempt_disable();
 		preempt_notifier_unregister(&vcpu->pn);
 	}
-	vcpu->hold = LODGE_HOLD_NONE;
-	vmx_vcpu_unload(vcpu);
-	preempt_enable();
+	lodge_vcpu_unpin(vcpu);
 	return vcpu->vmx.lost ? -EIO : 0;
 }
 

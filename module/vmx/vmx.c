@@ -105,6 +105,7 @@ int __init vmx_module_init(void)
 	vmx_fill_ept_caps();
 	vmx_xstate_init();
 	vmx_stint_init();
+	vmx_perf_init();
 	ret = vmx_mitigate_init();
 	if (ret)
 		return ret;

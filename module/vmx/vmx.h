@@ -73,7 +73,7 @@ void vmx_syscall_msrs_changed(struct lodge_vcpu *vcpu);
 u64 vmx_kernel_gs_base_read(struct lodge_vcpu *vcpu);
 void vmx_kernel_gs_base_write(struct lodge_vcpu *vcpu, u64 value);
 
-int lodge_vcpu_pin(struct lodge_vcpu *vcpu);
+/* RUN has more: load.h. */
 void lodge_vcpu_settle(struct lodge_vcpu *vcpu);
 int lodge_vcpu_load(struct lodge_vcpu *vcpu);
 int lodge_vcpu_put(struct lodge_vcpu *vcpu);
@@ -86,8 +86,7 @@ void lodge_reg_write(struct lodge_vcpu *vcpu, int reg, u64 value);
 void vmx_segment_read(struct lodge_vcpu *vcpu, int seg, struct lodge_segment *out);
 void vmx_segment_write(struct lodge_vcpu *vcpu, int seg, const struct lodge_segment *in);
 
-/* End an emulated instruction of @len bytes: RIP, shadows, single step. */
-void lodge_skip(struct lodge_vcpu *vcpu, u32 len);
+/* End an emulated instruction: lodge_skip(), in regs.h. */
 void lodge_iterate(struct lodge_vcpu *vcpu);	/* of REP, and not the last time */
 
 /* Events; loaded. */

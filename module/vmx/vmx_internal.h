@@ -10,8 +10,6 @@
 #include "../compat.h"
 #include "../lodge.h"
 
-void vmx_vcpu_load(struct lodge_vcpu *vcpu, int cpu);
-void vmx_vcpu_unload(struct lodge_vcpu *vcpu);
 void vmx_stint_init(void);
 void vmx_xstate_init(void);
 
@@ -30,7 +28,9 @@ void vmx_take_back_event(struct lodge_vcpu *vcpu);
 void vmx_reflect_exception(struct lodge_vcpu *vcpu, u32 info, u32 code);
 
 /* perf.c */
+void vmx_perf_init(void);
 bool vmx_perf_load(struct vmx_vcpu *v);
+DECLARE_STATIC_KEY_FALSE(vmx_perf_key);
 
 /* mitigate.c */
 int vmx_mitigate_init(void);

@@ -316,7 +316,7 @@ int vmx_entry_failed(struct lodge_vcpu *vcpu, bool vmfail)
 	struct lodge_exit *e = &vcpu->run->exit;
 	u32 error;
 
-	lodge_exit_fill(vcpu, LODGE_EXIT_FAIL_ENTRY, 0);
+	lodge_exit_fill(vcpu, LODGE_EXIT_FAIL_ENTRY);
 	memset(e->fail.text, 0, sizeof(e->fail.text));
 	if (!vmfail) {
 		e->fail.hw_reason = vcpu->vmx.exit_reason;

@@ -143,6 +143,7 @@ enum lodge_hold {
  * @vmx: [o] its VMCS and what the entry code needs
  * @run: [o] page shared with user space
  * @pending: [o] the instruction that left for user space, until completed
+ * @memos: [o] instructions decoded before
  * @has_run: [o] RUN has entered the guest: the CPU model is frozen
  * @thread_wanted: [o] flags of the thread for which this RUN does not enter the guest:
  *	VMX_THREAD_WANTED, before the first entry without TIF_NOTIFY_RESUME
@@ -195,6 +196,7 @@ struct lodge_vcpu {
 
 	struct lodge_run *run;
 	struct lodge_pending_io pending;
+	struct lodge_memo memos[LODGE_MEMOS];
 	bool has_run;
 	unsigned long thread_wanted;
 	struct lodge_vcpu_stats stats;

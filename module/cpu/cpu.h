@@ -11,6 +11,7 @@
 
 #include "../types.h"
 #include "decode.h"
+#include "memo.h"
 
 /* General registers by the number instructions give them. */
 enum lodge_reg {
@@ -19,9 +20,6 @@ enum lodge_reg {
 	LODGE_R8, LODGE_R9, LODGE_R10, LODGE_R11,
 	LODGE_R12, LODGE_R13, LODGE_R14, LODGE_R15,
 };
-
-/* LODGE_INSN_MAX in whole words, as lodge_exit.insn has it. */
-#define LODGE_INSN_ROOM	16
 
 /**
  * struct lodge_pending_io - the instruction that left for user space
@@ -208,8 +206,11 @@ struct lodge_walk_fault {
 
 int lodge_walk(struct lodge_vcpu *vcpu, gva_t gva, u32 access, gpa_t *gpa,
 	       struct lodge_walk_fault *fault);
-int lodge_code_fetch(struct lodge_vcpu *vcpu, u32 width, u8 *bytes, u32 max);
+int lodge_code_fetch(struct lodge_vcpu *vcpu, u32 width, u8 *bytes, u32 max,
+		     struct lodge_memo *memo);
 int lodge_insn_fetch(struct lodge_vcpu *vcpu, u8 *bytes, u32 max);
+bool lodge_mmio_again(struct lodge_vcpu *vcpu, const struct lodge_memo *memo, gpa_t gpa,
+		      u32 access);
 int lodge_mmio_exit(struct lodge_vcpu *vcpu, gpa_t gpa, u32 access);
 int lodge_mmio_complete(struct lodge_vcpu *vcpu, const struct lodge_insn *insn, u64 data);
 

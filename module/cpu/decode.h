@@ -25,6 +25,7 @@ typedef __s64 s64;
 #endif
 
 #define LODGE_INSN_MAX	15
+#define LODGE_INSN_ROOM	16	/* the same in whole words, as lodge_exit.insn has it */
 
 enum lodge_insn_op {
 	LODGE_INSN_LOAD,	/* register <- memory, extended as @extend says */

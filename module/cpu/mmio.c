@@ -306,6 +306,14 @@ static int leave_decoded(struct lodge_vcpu *vcpu, gpa_t gpa, bool stores)
 	return LODGE_NEXT_LEAVE;
 }
 
+/* What a MOV stores. */
+static u64 mov_data(struct lodge_vcpu *vcpu, const struct lodge_insn *insn)
+{
+	if (insn->op == LODGE_INSN_STORE_IMM)
+		return insn->imm;
+	return lodge_reg_read(vcpu, insn->reg) >> (insn->high_byte ? 8 : 0);
+}
+
 /*
  * Which way the instruction goes, and what it stores, into vcpu->pending. Returns
  * as find_operand(); for a MOVS all has to be found out first.
@@ -322,10 +330,8 @@ static int resolve_operands(struct lodge_vcpu *vcpu, gpa_t gpa, bool *stores)
 		*stores = false;
 		break;
 	case LODGE_INSN_STORE:
-		pending->data = lodge_reg_read(vcpu, insn->reg) >> (insn->high_byte ? 8 : 0);
-		break;
 	case LODGE_INSN_STORE_IMM:
-		pending->data = insn->imm;
+		pending->data = mov_data(vcpu, insn);
 		break;
 	case LODGE_INSN_STOS:
 		pending->data = lodge_reg_read(vcpu, LODGE_RAX);
@@ -366,17 +372,19 @@ static int serve_lapic(struct lodge_vcpu *vcpu, gpa_t gpa, bool stores)
  */
 int lodge_mmio_exit(struct lodge_vcpu *vcpu, gpa_t gpa, u32 access)
 {
+	struct lodge_memo *memo = lodge_memo_of(vcpu->memos, gpa);
 	struct lodge_insn *insn = &vcpu->pending.insn;
 	u8 *bytes = vcpu->pending.bytes;
 	bool stores;
 	int nr, ret;
 	u32 width;
 
+	memo->page = 0;
 	if (access & EPT_ACCESS_EXEC)
 		return leave_undecoded(vcpu, gpa, access, 0);
 
 	width = lodge_code_width(vcpu);
-	nr = lodge_code_fetch(vcpu, width, bytes, LODGE_INSN_MAX);
+	nr = lodge_code_fetch(vcpu, width, bytes, LODGE_INSN_MAX, memo);
 	if (nr < 0 || lodge_decode(bytes, nr, width, insn) ||
 	    offset_in_page(gpa) + insn->width > PAGE_SIZE)
 		return leave_undecoded(vcpu, gpa, access, nr);
@@ -394,5 +402,34 @@ int lodge_mmio_exit(struct lodge_vcpu *vcpu, gpa_t gpa, u32 access)
 			return leave_undecoded(vcpu, gpa, access, nr);
 		return LODGE_NEXT_ENTER;
 	}
+	if (insn->op <= LODGE_INSN_STORE_IMM)
+		lodge_memo_make(vcpu, memo, gpa, access);
 	return leave_decoded(vcpu, gpa, stores);
+}
+
+/**
+ * lodge_mmio_again() - lodge_mmio_exit() for an instruction that was decoded before
+ * @vcpu: the vCPU
+ * @memo: a memo for @gpa's page
+ * @gpa: guest-physical address of the access
+ * @access: EPT_ACCESS_*
+ *
+ * Context: owner, loaded or pinned; does not sleep.
+ * Return: true with the exit filled; false when it is another instruction, or needs more.
+ */
+bool lodge_mmio_again(struct lodge_vcpu *vcpu, const struct lodge_memo *memo, gpa_t gpa,
+		      u32 access)
+{
+	struct lodge_pending_io *pending = &vcpu->pending;
+	bool stores = memo->insn.op != LODGE_INSN_LOAD;
+
+	if (!lodge_memo_holds(vcpu, memo, access) || lapic_mmio_here(vcpu, gpa) ||
+	    offset_in_page(gpa) + memo->insn.width > PAGE_SIZE)
+		return false;
+	pending->insn = memo->insn;
+	memcpy(pending->bytes, memo->bytes, sizeof(pending->bytes));
+	if (stores)
+		pending->data = mov_data(vcpu, &memo->insn);
+	leave_decoded(vcpu, gpa, stores);
+	return true;
 }

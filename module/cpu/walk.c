@@ -47,17 +47,33 @@ static __always_inline struct walk_regs read_regs(struct lodge_vcpu *vcpu, gva_t
  * struct reader - where walk_tables() reads
  * @view: guest memory; begun and open
  * @tables: where page tables were read last
+ * @memo: where entries are noted; NULL: nowhere
  */
 struct reader {
 	struct lodge_mem_view *view;
 	struct lodge_mem_cursor *tables;
+	struct lodge_memo *memo;
 };
+
+/* A walk of more or other entries than these gets no memo. */
+static __always_inline void note_entry(struct lodge_memo *memo, u32 size, unsigned long hva,
+				       u64 entry)
+{
+	if (size == 8 && memo->nr < LODGE_MEMO_ENTRIES) {
+		memo->hva[memo->nr] = hva;
+		memo->word[memo->nr] = entry;
+	}
+	memo->nr += size == 8 ? 1 : LODGE_MEMO_WORDS;
+}
 
 static __always_inline int read_entry(void *arg, gpa_t gpa, u32 size, u64 *entry)
 {
 	struct reader *reader = arg;
+	int err = lodge_mem_view_read(reader->view, reader->tables, gpa, size, entry);
 
-	return lodge_mem_view_read(reader->view, reader->tables, gpa, size, entry);
+	if (!err && reader->memo)
+		note_entry(reader->memo, size, region_hva(reader->tables->region, gpa), *entry);
+	return err;
 }
 
 /* One try of lodge_walk(). */
@@ -68,7 +84,7 @@ static int try_walk(struct lodge_vcpu *vcpu, gva_t gva, u32 access, gpa_t *gpa,
 	struct lodge_mem_view view = lodge_mem_view_begin(mem);
 	const struct walk_regs regs = read_regs(vcpu, gva, access);
 	struct lodge_mem_cursor tables = lodge_mem_cursor(&view, &vcpu->table_region);
-	struct reader reader = { &view, &tables };
+	struct reader reader = { &view, &tables, NULL };
 	int err;
 
 	lodge_mem_view_open();
@@ -134,11 +150,25 @@ absent:
 	return -EAGAIN;
 }
 
+/* LODGE_INSN_MAX bytes, in two words as read_bytes() has read them. */
+static void note_code(struct lodge_memo *memo, const struct lodge_region_set *set,
+		      unsigned long hva, const u8 *bytes)
+{
+	const u32 last = LODGE_INSN_MAX - 8;
+
+	memo->map_seq = set->seq;
+	memo->hva[LODGE_MEMO_ENTRIES] = hva;
+	memcpy(&memo->word[LODGE_MEMO_ENTRIES], bytes, 8);
+	memo->hva[LODGE_MEMO_ENTRIES + 1] = hva + last;
+	memcpy(&memo->word[LODGE_MEMO_ENTRIES + 1], bytes + last, 8);
+}
+
 /*
  * What @gva's page has of an instruction, walk and bytes in one view: how many
  * bytes, at most @max, or an error, -EAGAIN with vcpu->absent among them.
  */
-static int fetch_page(struct lodge_vcpu *vcpu, gva_t gva, u8 *bytes, u32 max)
+static int fetch_page(struct lodge_vcpu *vcpu, gva_t gva, u8 *bytes, u32 max,
+		      struct lodge_memo *memo)
 {
 	const u32 access = LODGE_GVA_EXEC | (lodge_cpl(vcpu) == 3 ? LODGE_GVA_USER : 0);
 	const u32 len = min_t(u32, max, PAGE_SIZE - offset_in_page(gva));
@@ -147,7 +177,7 @@ static int fetch_page(struct lodge_vcpu *vcpu, gva_t gva, u8 *bytes, u32 max)
 	const struct walk_regs regs = read_regs(vcpu, gva, access);
 	struct lodge_mem_cursor tables = lodge_mem_cursor(&view, &vcpu->table_region);
 	struct lodge_mem_cursor code = lodge_mem_cursor(&view, &vcpu->code_region);
-	struct reader reader = { &view, &tables };
+	struct reader reader = { &view, &tables, memo };
 	struct lodge_walk_fault fault;
 	gpa_t gpa;
 	int err;
@@ -157,6 +187,8 @@ static int fetch_page(struct lodge_vcpu *vcpu, gva_t gva, u8 *bytes, u32 max)
 	if (!err)
 		err = read_bytes(&view, &code, gpa, bytes, len);
 	lodge_mem_view_close();
+	if (memo && !err && len == LODGE_INSN_MAX)
+		note_code(memo, view.set, region_hva(code.region, gpa), bytes);
 	lodge_mem_view_end(mem, &view);
 	if (unlikely(err == -EAGAIN))
 		vcpu->absent = view.absent;
@@ -170,7 +202,7 @@ static int fetch_page_waiting(struct lodge_vcpu *vcpu, gva_t gva, u8 *bytes, u32
 	int ret;
 
 	do {
-		ret = fetch_page(vcpu, gva, bytes, max);
+		ret = fetch_page(vcpu, gva, bytes, max, NULL);
 	} while (ret == -EAGAIN && !lodge_mem_bring_in(vcpu->absent, &attempts));
 	return ret == -EAGAIN ? -EIO : ret;
 }
@@ -197,6 +229,8 @@ static noinline int fetch_slowly(struct lodge_vcpu *vcpu, u32 width, gva_t gva, 
  * @width: lodge_code_width()
  * @bytes: filled
  * @max: how many to read, at most LODGE_INSN_MAX
+ * @memo: what is read is noted here, if it is at hand and @width is 8, else @nr is 0;
+ *	or NULL
  *
  * Fewer come back when the instruction's end is on a page that is not there.
  *
@@ -204,15 +238,24 @@ static noinline int fetch_slowly(struct lodge_vcpu *vcpu, u32 width, gva_t gva, 
  * and settles then.
  * Return: bytes read, not 0; else an error of lodge_walk().
  */
-int lodge_code_fetch(struct lodge_vcpu *vcpu, u32 width, u8 *bytes, u32 max)
+int lodge_code_fetch(struct lodge_vcpu *vcpu, u32 width, u8 *bytes, u32 max,
+		     struct lodge_memo *memo)
 {
 	gva_t gva = lodge_rip_read(vcpu);
 	int ret;
 
-	if (unlikely(width != 8))
+	if (memo)
+		memo->nr = 0;
+	if (unlikely(width != 8)) {
 		gva = (u32)(vmcs_read(VMCS_GUEST_BASE(LODGE_SEG_CS)) + gva);
-	ret = fetch_page(vcpu, gva, bytes, max);
-	return likely(ret == max) ? ret : fetch_slowly(vcpu, width, gva, bytes, max);
+		memo = NULL;
+	}
+	ret = fetch_page(vcpu, gva, bytes, max, memo);
+	if (likely(ret == max))
+		return ret;
+	if (memo)
+		memo->nr = 0;
+	return fetch_slowly(vcpu, width, gva, bytes, max);
 }
 
 /**
@@ -226,5 +269,5 @@ int lodge_code_fetch(struct lodge_vcpu *vcpu, u32 width, u8 *bytes, u32 max)
  */
 int lodge_insn_fetch(struct lodge_vcpu *vcpu, u8 *bytes, u32 max)
 {
-	return lodge_code_fetch(vcpu, lodge_code_width(vcpu), bytes, max);
+	return lodge_code_fetch(vcpu, lodge_code_width(vcpu), bytes, max, NULL);
 }

@@ -312,6 +312,7 @@ struct lodge_region_set *region_set_build(const struct lodge_region_set *old,
 	set = region_set_alloc(min_t(u32, old->nr + 2 * nr, LODGE_MAX_REGIONS + 2));
 	if (!set)
 		return ERR_PTR(-ENOMEM);
+	set->seq = old->seq + 1;
 	set->nr = old->nr;
 	memcpy(set->region, old->region, old->nr * sizeof(old->region[0]));
 

@@ -34,12 +34,14 @@
  * @hva_start: lowest user address behind it
  * @hva_end: one past the highest: between the two lies all that a notifier call
  *	must look for
+ * @seq: of this map among those the VM has had
  * @nr: regions
  * @region: sorted by gpa, disjoint, and merged where they could be
  */
 struct lodge_region_set {
 	u64 hva_start;
 	u64 hva_end;
+	u64 seq;
 	u32 nr;
 	struct lodge_mem_region region[];
 };

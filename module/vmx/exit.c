@@ -360,12 +360,11 @@ static u32 vmx_ept_access(u64 qual)
  * Was it an access that the instruction at RIP makes, and not a page walk or the
  * delivery of an event? Only then does decoding the instruction explain it.
  */
-static bool vmx_operand_fault(const struct lodge_vcpu *vcpu)
+static bool vmx_operand_fault(const struct lodge_vcpu *vcpu, u64 qual)
 {
 	const u64 final = VMX_EPT_GLA_VALID | VMX_EPT_GLA_FINAL;
 
-	return (vmcs_read(VMCS_EXIT_QUALIFICATION) & final) == final &&
-	       !(vcpu->event.info & VMX_INTR_VALID);
+	return (qual & final) == final && !(vcpu->event.info & VMX_INTR_VALID);
 }
 
 static int vmx_mem_fault_leave(struct lodge_vcpu *vcpu, const struct ept_fault *fault, int error)
@@ -385,10 +384,18 @@ static int vmx_mem_fault_leave(struct lodge_vcpu *vcpu, const struct ept_fault *
 static int vmx_slow_ept_violation(struct lodge_vcpu *vcpu)
 {
 	struct ept_fault *fault = &vcpu->fault;
+	u64 qual = vmcs_read(VMCS_EXIT_QUALIFICATION);
+	gpa_t gpa = vmx_vmread(VMCS_GUEST_PHYSICAL_ADDRESS);
+	const struct lodge_memo *memo = lodge_memo_of(vcpu->memos, gpa);
+	u32 access = vmx_ept_access(qual);
 	int ret;
 
-	fault->gpa = vmx_vmread(VMCS_GUEST_PHYSICAL_ADDRESS);
-	fault->access = vmx_ept_access(vmcs_read(VMCS_EXIT_QUALIFICATION));
+	if (memo->page == lodge_memo_page(gpa) && vmx_operand_fault(vcpu, qual) &&
+	    lodge_mmio_again(vcpu, memo, gpa, access))
+		return LODGE_NEXT_LEAVE;
+
+	fault->gpa = gpa;
+	fault->access = access;
 	fault->faulted_in = false;
 	ret = ept_fault(&vcpu->vm->mem, fault);
 	if (ret == EPT_FAULT_SLOW) {
@@ -403,8 +410,8 @@ static int vmx_slow_ept_violation(struct lodge_vcpu *vcpu)
 		return LODGE_NEXT_ENTER;
 	}
 	if (ret == EPT_FAULT_MMIO)
-		return vmx_operand_fault(vcpu) ?
-			lodge_mmio_exit(vcpu, fault->gpa, fault->access) : vmx_slow_unhandled(vcpu);
+		return vmx_operand_fault(vcpu, qual) ? lodge_mmio_exit(vcpu, gpa, access) :
+						       vmx_slow_unhandled(vcpu);
 	/* A signal or a retry: the run loop looks, and the guest tries again. */
 	if (ret == -EINTR || ret == -EAGAIN)
 		return LODGE_NEXT_ENTER;

@@ -77,7 +77,7 @@ TEST_F(clock, get)
 
 TEST_F(clock, runs)
 {
-	u64 before = get_clock(self->vm, NULL), start = now_ns(), after, took;
+	u64 start = now_ns(), before = get_clock(self->vm, NULL), after, took;
 
 	usleep(50000);
 	after = get_clock(self->vm, NULL);

@@ -51,7 +51,10 @@ static int open_standard_files(void)
 int main(int argc, char **argv)
 {
 	const char *name = argc > 1 ? argv[1] : NULL;
+	static char line[512];
 
+	/* In whole lines, so that what others say at the same time does not get between. */
+	setvbuf(stderr, line, _IOLBF, sizeof(line));
 	if (open_standard_files() < 0) {
 		complain("/dev/null: %s", strerror(errno));
 		return EXIT_SETUP;

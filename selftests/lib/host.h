@@ -41,6 +41,9 @@ do {									\
 	}								\
 } while (0)
 
+/* Of @n pages or rounds as many as suit the host: LODGE_SLOW=4 says a quarter. */
+int shorter(int n);
+
 u64 now_ns(void);		/* CLOCK_MONOTONIC */
 u64 realtime_ns(void);		/* CLOCK_REALTIME */
 

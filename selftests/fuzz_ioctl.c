@@ -5,6 +5,8 @@
  * of the module (as KCOV tells, where the kernel has it) are kept and mutated. It
  * begins with those of fuzz_ioctl.corpus, and prints those of them that reach what
  * none before does, and new ones, as "@corpus HEX": the next fuzz_ioctl.corpus.
+ * Making and taking down what is called costs more than the calls, so a few inputs
+ * go on with what those before them have left; but each of the corpus has its own.
  *
  * LODGE_ROUNDS: how many calls; LODGE_SEED: another sequence.
  */
@@ -25,6 +27,7 @@
 #define MAX_CORPUS	4096
 #define MAX_SEEN	65536		/* edges told apart */
 #define MAX_TRACE	65536
+#define MAX_SHARE	4		/* inputs, one after another, on the same objects */
 #define RUN_US		1000		/* a guest that runs on is interrupted */
 
 /* -------------------------------------------------------------------- coverage */
@@ -82,19 +85,23 @@ static int vms[NR_VMS], vcpus[NR_VCPUS];
 static struct lodge_run *pages[NR_VCPUS];
 static u8 *arena;		/* NR_PAGES: all the memory guests are given */
 static struct full_state full;
+static u32 msr_list[MAX_MSRS];
+static struct lodge_cpuid_entry cpuid_list[256];
+static u32 nr_cpuid;
 static u64 nr_calls;
 
 static int *any_vm(void)
 {
-	return &vms[fuzz_below(4) == 3];
+	return &vms[fuzz_below(4) == 3 && vms[1] >= 0];
 }
 
 /* The first is the one most calls are for. */
 static int any_vcpu(void)
 {
 	static const u8 choice[] = { 0, 0, 0, 0, 0, 1, 2, 3 };
+	int i = choice[fuzz_below(ARRAY_SIZE(choice))];
 
-	return choice[fuzz_below(ARRAY_SIZE(choice))];
+	return vcpus[i] < 0 ? 0 : i;
 }
 
 static void drop_vcpu(int i)
@@ -141,9 +148,11 @@ static int do_call(int fd, unsigned long cmd, void *arg)
 {
 	int ret;
 
+	if (fd < 0)
+		return fd;
 	nr_calls++;
 	ret = try_ioctl(fd, cmd, arg);
-	if (ret < 0 && fd >= 0)
+	if (ret < 0)
 		check_error(cmd, -ret);
 	return ret;
 }
@@ -196,7 +205,7 @@ static void op_device(void)
 static void op_create_vm(void)
 {
 	struct lodge_create_vm create = {};
-	int *vm = any_vm();
+	int *vm = &vms[fuzz_below(4) != 3];
 	int fd = call_with(dev, LODGE_CREATE_VM, &create, sizeof(create));
 
 	if (fd < 0)
@@ -362,8 +371,10 @@ static void op_set_state(void)
 {
 	u64 groups = any_groups();
 	int fd = vcpus[any_vcpu()];
+	u32 i;
 
-	state_prepare(&full);
+	for (i = 0; i < full.vcpu.nr_msrs; i++)
+		full.msrs[i].index = msr_list[i];
 	full.vcpu.groups = groups;
 	full.vcpu.size = sizeof(full.vcpu);
 	if (do_call(fd, LODGE_VCPU_GET_STATE, &full.vcpu))
@@ -375,10 +386,10 @@ static void op_set_state(void)
 static void op_set_cpuid(void)
 {
 	static struct lodge_cpuid_entry entries[256];
-	struct lodge_cpuid table = { .entries = (uintptr_t)entries, .nr = 256 };
+	struct lodge_cpuid table = { .entries = (uintptr_t)entries, .nr = nr_cpuid };
 
 	table.size = sizeof(table);
-	require(!try_ioctl(dev, LODGE_GET_SUPPORTED_CPUID, &table));
+	memcpy(entries, cpuid_list, sizeof(entries));
 	fuzz_members(&entries[fuzz_below(table.nr)], sizeof(entries[0]), fuzz_below(3));
 	if (fuzz_below(4) == 0)
 		table.nr = fuzz_below(table.nr);
@@ -457,11 +468,35 @@ static void op_any(void)
 	do_call(files[fuzz_below(ARRAY_SIZE(files))], cmd, bad_pointer());
 }
 
-static void (*const operations[])(void) = {
-	op_device, op_create_vm, op_create_vcpu, op_create_vcpu, op_close, op_mem_update,
-	op_mem_update, op_mem_query, op_vm, op_get_state, op_set_state, op_set_state,
-	op_set_cpuid, op_vcpu, op_run, op_run, op_run, op_write, op_write, op_any,
+/* Often what goes deep, seldom what takes long. */
+static const struct {
+	void (*call)(void);
+	u32 share;
+} operations[] = {
+	{ op_device, 2 },
+	{ op_create_vm, 2 },
+	{ op_create_vcpu, 3 },
+	{ op_close, 2 },
+	{ op_mem_update, 8 },
+	{ op_mem_query, 2 },
+	{ op_vm, 6 },
+	{ op_get_state, 3 },
+	{ op_set_state, 7 },
+	{ op_set_cpuid, 3 },
+	{ op_vcpu, 6 },
+	{ op_run, 12 },
+	{ op_write, 6 },
+	{ op_any, 2 },
 };
+
+static void any_operation(void)
+{
+	u32 n = fuzz_below(64), i = 0;
+
+	while (n >= operations[i].share)
+		n -= operations[i++].share;
+	operations[i].call();
+}
 
 /* ------------------------------------------------------------------- one input */
 
@@ -489,16 +524,19 @@ static void begin_input(void)
 	memset(arena, 0, NR_PAGES * PAGE_SIZE);
 }
 
-static bool run_input(const struct fuzz_input *input)
+static bool run_input(const struct fuzz_input *input, bool last)
 {
 	int n;
 
-	begin_input();
+	/* The first, or one that finds nothing left to call. */
+	if (vms[0] < 0 && vcpus[0] < 0)
+		begin_input();
 	coverage_begin();
 	fuzz_from(input);
 	for (n = 0; n < MAX_CALLS && !fuzz_at_end(); n++)
-		operations[fuzz_below(ARRAY_SIZE(operations))]();
-	drop_all();
+		any_operation();
+	if (last)
+		drop_all();
 	fuzz_from(NULL);
 	return coverage_end();
 }
@@ -571,6 +609,15 @@ static void make_input(struct fuzz_input *input)
 		input->bytes[i] = fuzz_random();
 }
 
+static void list_cpuid(void)
+{
+	struct lodge_cpuid table = { .entries = (uintptr_t)cpuid_list, .nr = 256 };
+
+	table.size = sizeof(table);
+	require(!try_ioctl(dev, LODGE_GET_SUPPORTED_CPUID, &table));
+	nr_cpuid = table.nr;
+}
+
 static void say_done(u64 arg)
 {
 	guest_done();
@@ -591,6 +638,9 @@ FIXTURE_SETUP(fuzz)
 	memset(vms, -1, sizeof(vms));
 	memset(vcpus, -1, sizeof(vcpus));
 	self->other = vm_create_empty();
+	state_prepare(&full);
+	supported_msrs(msr_list);
+	list_cpuid();
 	fuzz_seed(fuzz_first_seed());
 	coverage_open();
 }
@@ -614,18 +664,19 @@ TEST_F_TIMEOUT(fuzz, calls, 6000)
 	read_corpus();
 	known = nr_corpus;
 	for (i = 0; i < known; i++)
-		if (run_input(&corpus[i]))
+		if (run_input(&corpus[i], true))
 			print_input(&corpus[i]);
 	printf("# %u inputs known, %u edges by them\n", known, nr_seen);
 	fflush(stdout);
 	while (nr_calls < most) {
 		make_input(&input);
 		inputs++;
-		if (run_input(&input)) {
+		if (run_input(&input, inputs % MAX_SHARE == 0)) {
 			keep(&input);
 			print_input(&input);
 		}
 	}
+	drop_all();
 	printf("# %llu inputs, %llu calls, %u kept, %u edges\n", inputs, nr_calls,
 	       nr_corpus - known, nr_seen);
 	fflush(stdout);

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# timeout: 5400
+# timeout: 3300
 # needs: debug tools selftests
 #
 # On the debug kernel: 250 processes are killed at random moments, and 250 close their

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# timeout: 5400
+# timeout: 3000
 # needs: debug tools selftests
 #
 # On the debug kernel: 20,000 guests of random code.

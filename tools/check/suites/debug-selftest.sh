@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# timeout: 5400
+# timeout: 5000
 # needs: debug tools selftests
 #
 # The kselftest programs on the debug kernel, but for those that have suites of their own.

@@ -76,7 +76,7 @@ struct lodge_vm {
 /**
  * enum lodge_running - what RUN has of a vCPU
  * @LODGE_RUN_NONE: no thread is in RUN
- * @LODGE_RUN_OWNS: one is, and is the owner unless there are @state_waiters
+ * @LODGE_RUN_OWNS: one is, and is the owner, unless it has just come and finds others
  * @LODGE_RUN_LENT: one is, and waits until it may be the owner
  */
 enum lodge_running {
@@ -110,8 +110,8 @@ enum lodge_hold {
  * @requests: [a] bits of enum lodge_request
  * @running: [a] enum lodge_running: is a thread in RUN, and the owner?
  * @mutex: lets one thread at a time be the owner besides RUN
- * @state_waiters: [a] threads that hold @mutex or wait for it: RUN lets them go first
- * @state_wait: RUN waits here until they are through, and they until it lends the vCPU
+ * @state_waiters: [a] threads that hold @mutex or wait for it: a new RUN gets in line
+ * @state_wait: the thread with @mutex waits here until RUN lends the vCPU, or is over
  * @wait: the owner sleeps here in HLT
  * @pn: [o] tells when the owner's thread leaves and enters a CPU
  * @hold: [o] what keeps the VMCS current

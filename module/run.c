@@ -25,12 +25,6 @@ static bool lodge_run_owns(struct lodge_vcpu *vcpu)
 	return atomic_read_acquire(&vcpu->running) == LODGE_RUN_OWNS;
 }
 
-static void lodge_waiter_gone(struct lodge_vcpu *vcpu)
-{
-	if (atomic_dec_and_test(&vcpu->state_waiters))
-		wake_up(&vcpu->state_wait);
-}
-
 /**
  * lodge_vcpu_lock_killable() - become the owner of a vCPU
  * @vcpu: the vCPU
@@ -58,7 +52,7 @@ int lodge_vcpu_lock_killable(struct lodge_vcpu *vcpu)
 err_unlock:
 	mutex_unlock(&vcpu->mutex);
 err:
-	lodge_waiter_gone(vcpu);
+	atomic_dec(&vcpu->state_waiters);
 	return -EINTR;
 }
 
@@ -69,26 +63,24 @@ err:
 void lodge_vcpu_unlock(struct lodge_vcpu *vcpu)
 {
 	mutex_unlock(&vcpu->mutex);
-	lodge_waiter_gone(vcpu);
+	atomic_dec(&vcpu->state_waiters);
 }
 
 /*
- * RUN lets those who wait for the vCPU have it first. One of them may keep it for
- * long: who walks page tables waits for the memory they are in.
+ * RUN lets who waits for the vCPU have it, and gets in line behind them: it has its turn,
+ * for the mutex is fair, and who comes later finds it the owner. One of them may keep the
+ * vCPU for long: who walks page tables waits for the memory they are in.
  *
  * Return: 0 when RUN is the owner, -EINTR when it is being killed and is not.
  */
 static noinline int lodge_run_stand_back(struct lodge_vcpu *vcpu)
 {
-	do {
-		atomic_set_release(&vcpu->running, LODGE_RUN_LENT);
-		wake_up(&vcpu->state_wait);
-		if (wait_event_killable(vcpu->state_wait, !atomic_read(&vcpu->state_waiters)))
-			return -EINTR;
-		atomic_set(&vcpu->running, LODGE_RUN_OWNS);
-		/* As the cmpxchg of lodge_vcpu_run(). */
-		smp_mb();
-	} while (atomic_read_acquire(&vcpu->state_waiters));
+	atomic_set_release(&vcpu->running, LODGE_RUN_LENT);
+	wake_up(&vcpu->state_wait);
+	if (mutex_lock_killable(&vcpu->mutex))
+		return -EINTR;
+	atomic_set(&vcpu->running, LODGE_RUN_OWNS);
+	mutex_unlock(&vcpu->mutex);
 	return 0;
 }
 
@@ -416,13 +408,19 @@ static __always_inline int lodge_take_inputs(struct lodge_vcpu *vcpu, u64 wanted
 #define LODGE_LAST_EXITS						\
 	(BIT(LODGE_EXIT_UNHANDLED) | BIT(LODGE_EXIT_SHUTDOWN) | BIT(LODGE_EXIT_MEM_FAULT))
 
+/* Other threads of the program can write the page. */
+static __always_inline bool lodge_is_last_exit(const struct lodge_vcpu *vcpu)
+{
+	return BIT(READ_ONCE(vcpu->run->exit.reason) % BITS_PER_LONG) & LODGE_LAST_EXITS;
+}
+
 static noinline void lodge_give_more(struct lodge_vcpu *vcpu, u64 wanted, u32 flags)
 {
 	struct lodge_exit *e = &vcpu->run->exit;
 	int nr;
 
 	if (!(e->flags & LODGE_EXIT_F_BYTES) &&
-	    (flags & LODGE_RUN_F_BYTES || BIT(e->reason) & LODGE_LAST_EXITS)) {
+	    (flags & LODGE_RUN_F_BYTES || lodge_is_last_exit(vcpu))) {
 		nr = lodge_insn_fetch(vcpu, e->insn, LODGE_INSN_MAX);
 		if (nr > 0) {
 			e->insn_bytes = nr;
@@ -440,7 +438,7 @@ static __always_inline void lodge_give_outputs(struct lodge_vcpu *vcpu, u64 want
 
 	run->exit.seq = ++vcpu->stats.user_exits;
 	run->valid = wanted;
-	if (unlikely(wanted | flags | (BIT(run->exit.reason) & LODGE_LAST_EXITS)))
+	if (unlikely((wanted | flags) || lodge_is_last_exit(vcpu)))
 		lodge_give_more(vcpu, wanted, flags);
 }
 
@@ -454,6 +452,8 @@ static __always_inline long lodge_run_owned(struct lodge_vcpu *vcpu)
 	ret = lodge_vcpu_pin(vcpu);
 	if (ret)
 		return ret;
+	if (IS_ENABLED(CONFIG_PREEMPT_RT))
+		lodge_vcpu_settle(vcpu);	/* spinlocks sleep there */
 	ret = lodge_take_inputs(vcpu, wanted, flags);
 	if (!ret) {
 		vcpu->thread_wanted = VMX_THREAD_WANTED & ~_TIF_NOTIFY_RESUME;

@@ -22,7 +22,7 @@ void lodge_vcpu_wake(struct lodge_vcpu *vcpu)
 	rcuwait_wake_up(&vcpu->wait);
 	self = get_cpu();	/* no CPU goes offline meanwhile */
 	/*
-	 * The barrier between the request and this read; vmx_vcpu_load() has the
+	 * The barrier between the request and this read; vmx_publish() has the
 	 * other. A vCPU on this very CPU is out of the guest and will look.
 	 */
 	smp_mb();

@@ -24,7 +24,7 @@ static void lodge_vm_nothing(void *arg)
 /*
  * Get every CPU out of this VM's guest mode. The interrupt alone does it: a CPU
  * that takes it is in the host, and looks at the flush generation before it
- * enters again. vmx_vcpu_load() has the other half of the barrier.
+ * enters again. vmx_publish() has the other half of the barrier.
  */
 static void lodge_vm_kick_cpus(struct lodge_mem *mem)
 {
@@ -33,7 +33,7 @@ static void lodge_vm_kick_cpus(struct lodge_mem *mem)
 	int self = get_cpu();
 	int cpu;
 
-	smp_mb();	/* the generation before the CPUs: see vmx_vcpu_load() */
+	smp_mb();	/* the generation before the CPUs: see vmx_publish() */
 	lodge_for_each_vcpu(vm, vcpu) {
 		cpu = READ_ONCE(vcpu->cpu);
 		if (cpu >= 0 && cpu != self)

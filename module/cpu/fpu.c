@@ -149,15 +149,19 @@ u32 lodge_fpu_size(void)
  */
 void lodge_fpu_get(struct lodge_vcpu *vcpu, void *buf, u32 size)
 {
-	u64 features = vcpu->fpu->header.xfeatures;
+	const struct fxregs_state *state = &vcpu->fpu->i387;
 	struct xregs_state *image = buf;
 	u32 bytes;
 
-	/* MXCSR counts as SSE's, whose registers may be as after a reset. */
-	if (vcpu->fpu->i387.mxcsr != MXCSR_DEFAULT)
-		features |= XFEATURE_MASK_SSE;
 	memset(buf, 0, size);
-	fpu_copy(image, vcpu->fpu, features);
+	/* What the guest does not know may count as in use, in its initial state. */
+	fpu_copy(image, vcpu->fpu, vcpu->fpu->header.xfeatures & allowed_features(vcpu));
+	/* MXCSR is SSE's, whose registers may be in their initial state: zero. */
+	if (state->mxcsr != MXCSR_DEFAULT) {
+		image->i387.mxcsr = state->mxcsr;
+		image->i387.mxcsr_mask = state->mxcsr_mask;
+		image->header.xfeatures |= XFEATURE_MASK_SSE;
+	}
 	if (vcpu->pkru) {
 		*(u32 *)(buf + lodge_xstate_place(XFEATURE_PKRU, &bytes)) = vcpu->pkru;
 		image->header.xfeatures |= XFEATURE_MASK_PKRU;

@@ -41,6 +41,27 @@ static __always_inline void fpu_restore(const struct xregs_state *area)
 }
 
 /**
+ * lodge_fpu_learn() - make this CPU's area what XRSTOR has loaded last
+ *
+ * XSAVEOPT leaves out what has not changed since the last XRSTOR from the same address
+ * (SDM 1 13.6). That may have been from an area of the module before it was reloaded.
+ *
+ * Context: interrupts off.
+ */
+static inline void lodge_fpu_learn(void)
+{
+	struct xregs_state *area = this_cpu_ptr(lodge_fpu_host);
+
+	if (!static_cpu_has(X86_FEATURE_XSAVE))
+		return;
+	asm volatile("xsave64 %0"
+		     : "+m" (*area)
+		     : "a" ((u32)lodge_fpu_mask), "d" ((u32)(lodge_fpu_mask >> 32))
+		     : "memory");
+	fpu_restore(area);
+}
+
+/**
  * lodge_fpu_in() - the thread's registers out, the guest's in
  * @guest: the guest's state
  *

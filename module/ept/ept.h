@@ -47,7 +47,7 @@ extern struct ept_caps ept_caps;
  *	and will ask ept_must_flush() before it enters again. Called without the
  *	EPT lock, interrupts on, maybe with a page-table lock held: must not
  *	sleep. Several threads may call it at once, and so may a vCPU's owner
- *	from ept_fault().
+ *	from ept_fault_slowly().
  */
 struct lodge_mem_ops {
 	void (*kick)(struct lodge_mem *mem);

@@ -36,6 +36,7 @@ struct lodge_region_set *region_set_alloc(u32 max)
 		return NULL;
 	set->hva_start = U64_MAX;
 	set->hva_end = 0;
+	set->seq = 0;
 	set->nr = 0;
 	return set;
 }

@@ -16,6 +16,7 @@
 #include <asm/segment.h>
 #include <asm/tlbflush.h>
 
+#include "../cpu/fpu.h"
 #include "../lodge.h"
 #include "host.h"
 #include "insn.h"
@@ -56,6 +57,7 @@ void vmx_host_learn(void)
 	this_cpu_write(vmx_host_gdt.size, GDT_SIZE - 1);
 	this_cpu_write(vmx_host_gdt.address, (unsigned long)get_cpu_gdt_ro(smp_processor_id()));
 	/* TSC_AUX is the last, and not on every CPU. */
+	lodge_fpu_learn();
 	for (i = 0; i < VMX_NR_USER_MSRS - !boot_cpu_has(X86_FEATURE_RDTSCP); i++)
 		rdmsrl(vmx_user_msrs[i].msr, host[i]);
 }

@@ -19,23 +19,24 @@
 int vmx_pin_slowly(struct lodge_vcpu *vcpu);
 
 /*
- * Only this CPU makes another VMCS current, or clears ours. One that is current is of
- * a CPU in VMX operation, and of a vCPU that is not lost.
+ * Only this CPU makes another VMCS current, or clears ours. Where one is, the CPU is in
+ * VMX operation; and that of a vCPU that got lost is cleared when it is put.
  */
 static __always_inline bool vmx_is_current(const struct vmx_vcpu *v)
 {
 	return likely(this_cpu_read(vmx_cpu.current_vmcs) == v->vmcs);
 }
 
-/*
- * From here on the vCPU may be in the guest. Who changes what the guest depends on
- * (requests, the EPT) does so, has a full barrier, and then reads ->cpu; we write
- * ->cpu, have a full barrier, and then read the former. One of us sees the other.
- */
+/* From here on the vCPU may be in the guest. */
 static __always_inline void vmx_publish(struct lodge_vcpu *vcpu, int cpu)
 {
 	vcpu->vmx.flush_l1d = true;	/* other tasks ran here, or we come from user mode */
 	WRITE_ONCE(vcpu->cpu, cpu);
+	/*
+	 * Who changes what the guest depends on (requests, the EPT) does so, has a full
+	 * barrier, and then reads ->cpu; we have written ->cpu, have a full barrier, and
+	 * then read the former. One of us sees the other.
+	 */
 	smp_mb();
 }
 

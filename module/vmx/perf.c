@@ -118,10 +118,12 @@ DEFINE_STATIC_KEY_FALSE(vmx_perf_key);
 /** vmx_perf_init() - does vmx_perf_load() have to be asked? At load */
 void __init vmx_perf_init(void)
 {
-	struct x86_pmu_capability cap;
+	struct x86_pmu_capability cap = {};
 
-	perf_get_x86_pmu_capability(&cap);
-	if (cap.num_counters_gp)
+	/* Of CPUs with several kinds of cores perf does not want to be asked. */
+	if (!boot_cpu_has(X86_FEATURE_HYBRID_CPU))
+		perf_get_x86_pmu_capability(&cap);
+	if (boot_cpu_has(X86_FEATURE_HYBRID_CPU) || cap.num_counters_gp)
 		static_branch_enable(&vmx_perf_key);
 }
 

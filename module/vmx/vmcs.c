@@ -194,7 +194,7 @@ void lodge_vcpu_settle(struct lodge_vcpu *vcpu)
 
 /**
  * lodge_vcpu_load() - start to work on a vCPU: its VMCS can be used
- * @vcpu: the vCPU; the caller holds its mutex
+ * @vcpu: the vCPU; owner
  *
  * Context: may sleep, before and after. Ends with lodge_vcpu_put().
  * Return: as lodge_vcpu_pin().
@@ -221,7 +221,11 @@ int lodge_vcpu_put(struct lodge_vcpu *vcpu)
 		preempt_notifier_unregister(&vcpu->pn);
 	}
 	lodge_vcpu_unpin(vcpu);
-	return vcpu->vmx.lost ? -EIO : 0;
+	if (likely(!vcpu->vmx.lost))
+		return 0;
+	/* So that lodge_vcpu_pin() does not find it current. */
+	vmx_vmcs_clear(&vcpu->vmx);
+	return -EIO;
 }
 
 /* ---------------------------------------------------------- creation, reset */

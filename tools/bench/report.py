@@ -70,8 +70,8 @@ MARKS = [
     *(((case,), "default", 0.80, "x KVM") for case in TO_PROGRAM),
     (("vm_life",), "default", 0.5, "x KVM"),
     (("mem_idle_vm",), "default", 0.5, "x KVM"),
-    (("boot", "boot_guest"), "default", 60e6, "ticks"),
-    (("boot_exits", "boot_exits_timer", "boot_exits_interrupt"), "default", 3000, "exits"),
+    (("boot", "boot_guest"), "off", 60e6, "ticks"),
+    (("boot_exits", "boot_exits_timer", "boot_exits_interrupt"), "off", 3000, "exits"),
 ]
 
 

@@ -40,20 +40,40 @@ absent:
  */
 bool lodge_memo_holds(struct lodge_vcpu *vcpu, const struct lodge_memo *m, u32 access)
 {
-	u64 differs = (m->rip ^ lodge_rip_read(vcpu)) |
-		      (m->cr3 ^ vmcs_read(VMCS_GUEST_CR3)) |
-		      (m->cs_ar ^ vmcs_read(VMCS_GUEST_AR(LODGE_SEG_CS))) |
-		      (m->ss_ar ^ vmcs_read(VMCS_GUEST_AR(LODGE_SEG_SS))) |
-		      (m->cr0 ^ vcpu->cr0) | (m->cr4 ^ vcpu->cr4) | (m->efer ^ vcpu->efer) |
-		      (m->access ^ access);
+	u64 differs;
 
+	if (m->rip != lodge_rip_read(vcpu))	/* mostly that is it, if anything */
+		return false;
+	differs = (m->cr3 ^ vmcs_read(VMCS_GUEST_CR3)) |
+		  (m->cs_ar ^ vmcs_read(VMCS_GUEST_AR(LODGE_SEG_CS))) |
+		  (m->ss_ar ^ vmcs_read(VMCS_GUEST_AR(LODGE_SEG_SS))) |
+		  (m->cr0 ^ vcpu->cr0) | (m->cr4 ^ vcpu->cr4) | (m->efer ^ vcpu->efer) |
+		  (m->access ^ access);
 	return likely(!differs) && same_words(&vcpu->vm->mem, m);
+}
+
+/**
+ * lodge_memo_begin() - an instruction is going to be fetched and decoded
+ * @vcpu: the vCPU; loaded or pinned
+ * @m: the memo for the page that is accessed
+ *
+ * What comes but once is not worth the work, which is more than the decoding's.
+ *
+ * Return: the memo, when it was this instruction the last time, too; else NULL.
+ */
+struct lodge_memo *lodge_memo_begin(struct lodge_vcpu *vcpu, struct lodge_memo *m)
+{
+	u64 last = m->rip;
+
+	m->page = 0;
+	m->rip = lodge_rip_read(vcpu);
+	return m->rip == last ? m : NULL;
 }
 
 /**
  * lodge_memo_make() - the instruction at RIP has been fetched and decoded
  * @vcpu: the vCPU; in RUN, loaded or pinned
- * @m: where lodge_code_fetch() has noted what it read
+ * @m: from lodge_memo_begin(); lodge_code_fetch() has noted there what it read
  * @gpa: what was accessed; not RAM
  * @access: EPT_ACCESS_*
  */
@@ -71,7 +91,6 @@ void lodge_memo_make(struct lodge_vcpu *vcpu, struct lodge_memo *m, gpa_t gpa, u
 	m->access = access;
 	m->cs_ar = vmcs_read(VMCS_GUEST_AR(LODGE_SEG_CS));
 	m->ss_ar = vmcs_read(VMCS_GUEST_AR(LODGE_SEG_SS));
-	m->rip = lodge_rip_read(vcpu);
 	m->cr0 = vcpu->cr0;
 	m->cr3 = vmcs_read(VMCS_GUEST_CR3);
 	m->cr4 = vcpu->cr4;

@@ -30,7 +30,7 @@
  * @access: EPT_ACCESS_*
  * @cs_ar: access rights of CS, which say that it is 64-bit code
  * @ss_ar: those of SS, which say the privilege level
- * @rip: where the instruction is
+ * @rip: where the instruction is, or where the last one was for which there is no memo
  * @cr0: paging registers
  * @cr3: the same
  * @cr4: the same
@@ -72,6 +72,7 @@ static __always_inline gfn_t lodge_memo_page(gpa_t gpa)
 	return (gpa >> PAGE_SHIFT) + 1;
 }
 
+struct lodge_memo *lodge_memo_begin(struct lodge_vcpu *vcpu, struct lodge_memo *m);
 bool lodge_memo_holds(struct lodge_vcpu *vcpu, const struct lodge_memo *m, u32 access);
 void lodge_memo_make(struct lodge_vcpu *vcpu, struct lodge_memo *m, gpa_t gpa, u32 access);
 

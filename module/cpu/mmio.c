@@ -372,14 +372,13 @@ static int serve_lapic(struct lodge_vcpu *vcpu, gpa_t gpa, bool stores)
  */
 int lodge_mmio_exit(struct lodge_vcpu *vcpu, gpa_t gpa, u32 access)
 {
-	struct lodge_memo *memo = lodge_memo_of(vcpu->memos, gpa);
+	struct lodge_memo *memo = lodge_memo_begin(vcpu, lodge_memo_of(vcpu->memos, gpa));
 	struct lodge_insn *insn = &vcpu->pending.insn;
 	u8 *bytes = vcpu->pending.bytes;
 	bool stores;
 	int nr, ret;
 	u32 width;
 
-	memo->page = 0;
 	if (access & EPT_ACCESS_EXEC)
 		return leave_undecoded(vcpu, gpa, access, 0);
 
@@ -402,7 +401,7 @@ int lodge_mmio_exit(struct lodge_vcpu *vcpu, gpa_t gpa, u32 access)
 			return leave_undecoded(vcpu, gpa, access, nr);
 		return LODGE_NEXT_ENTER;
 	}
-	if (insn->op <= LODGE_INSN_STORE_IMM)
+	if (memo && insn->op <= LODGE_INSN_STORE_IMM)
 		lodge_memo_make(vcpu, memo, gpa, access);
 	return leave_decoded(vcpu, gpa, stores);
 }

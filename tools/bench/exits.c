@@ -50,6 +50,15 @@ static inline void op_mmio_read(u64 addr)
 	mmio_read(addr);
 }
 
+/* Never the same instruction twice in a row. */
+static inline void op_mmio_turns(u64 turn)
+{
+	if (turn & 1)
+		mmio_write(GPA_MMIO, turn);
+	else
+		mmio_read(GPA_MMIO);
+}
+
 /* What a compiler makes of a checksum: no memory, no exits. */
 static inline void op_compute(u64 seed)
 {
@@ -77,6 +86,7 @@ GUEST(out);
 GUEST(in);
 GUEST(mmio_write);
 GUEST(mmio_read);
+GUEST(mmio_turns);
 
 /* These two may run outside of guests, where STI is not allowed. */
 static void time_empty(u64 arg)
@@ -156,6 +166,12 @@ static const struct guest_case mmio_read_exit = {
 	.per_op = { [COUNT_EXITS] = 1, [COUNT_USER] = 1, [COUNT_EPT] = 1 },
 };
 
+static const struct guest_case mmio_turns_exit = {
+	.guest = time_mmio_turns,
+	.job = { .step = 1, .batches = 101, .iterations = 20 },
+	.per_op = { [COUNT_EXITS] = 1, [COUNT_USER] = 1, [COUNT_EPT] = 1 },
+};
+
 const struct bench exit_benches[] = {
 	{ "empty_loop", "the loop around all of these", .guest = &empty, .host = true },
 	{ "cpu_bound", "1000 rounds of arithmetic", .guest = &compute, .host = true },
@@ -168,5 +184,6 @@ const struct bench exit_benches[] = {
 	{ "exit_in", "IN from the program", .guest = &in_exit },
 	{ "exit_mmio_write", "write of memory that is the program's", .guest = &mmio_write_exit },
 	{ "exit_mmio_read", "read of memory that is the program's", .guest = &mmio_read_exit },
+	{ "exit_mmio_turns", "the two in turn: each is decoded anew", .guest = &mmio_turns_exit },
 	{}
 };

@@ -2,12 +2,12 @@
 /*
  * The door of vmx/, the only code that knows VMX.
  *
- * "Loaded" below: the calling thread is the vCPU's owner and between
- * lodge_vcpu_load() and lodge_vcpu_put(); its preempt notifier keeps the VMCS
- * current on whatever CPU it runs, so VMCS fields may be read and written with
- * preemption on. RUN begins with less, lodge_vcpu_pin(): preemption is off, and who
- * may sleep settles first; for all else that is as good. Should the thread come to a CPU that has no VMX to give, lodge_vcpu_put()
- * tells that what was read and written does not count.
+ * "Loaded" below: the calling thread is the vCPU's owner and between lodge_vcpu_load()
+ * and lodge_vcpu_put(); its preempt notifier keeps the VMCS current on whatever CPU it
+ * runs, so VMCS fields may be read and written with preemption on. Should the thread
+ * come to a CPU that has no VMX to give, lodge_vcpu_put() tells that what was read and
+ * written does not count. RUN begins with less, lodge_vcpu_pin(): preemption is off,
+ * and who may sleep settles first; for all else that is as good.
  */
 #ifndef LODGE_VMX_H
 #define LODGE_VMX_H

@@ -64,6 +64,51 @@ fp_hold:
 	ret
 
 /*
+ * void fp_hold_initial(const u32 *mxcsr, void *out, u64 mask, u64 sync, u64 nr)
+ *
+ * The initial state but for MXCSR, in the guest, around the call.
+ */
+	.globl	fp_hold_initial
+fp_hold_initial:
+	pushq	%rbx
+	pushq	%r12
+	movq	%rsi, %rbx
+	movl	%edx, %r12d
+	movq	%rdi, %r9
+	leaq	fp_initial(%rip), %rdi
+	fp_load
+	ldmxcsr	(%r9)
+	movq	%rcx, %rdi
+	movl	%r8d, %eax
+	movl	$GUEST_PORT, %edx
+	outl	%eax, %dx
+	fp_store
+	popq	%r12
+	popq	%rbx
+	ret
+
+/*
+ * void fp_touch(const void *in, void *out, u64 mask, u64 addr, u64 pages)
+ *
+ * Load, write to so many pages; store.
+ */
+	.globl	fp_touch
+fp_touch:
+	pushq	%rbx
+	pushq	%r12
+	movq	%rsi, %rbx
+	movl	%edx, %r12d
+	fp_load
+3:	incq	(%rcx)
+	addq	$4096, %rcx
+	decq	%r8
+	jg	3b
+	fp_store
+	popq	%r12
+	popq	%rbx
+	ret
+
+/*
  * void fp_narrow(const void *in, void *out, u64 mask, u64 narrow, u64 sync, u64 nr)
  *
  * The same in the guest, with XCR0 = @narrow around the call and @mask otherwise.

@@ -18,15 +18,16 @@
 #define FX_SIZE		512
 #define IMAGE_SIZE	832		/* with AVX, and nothing behind it */
 #define SAME		(-1)
-#define SKIPPED		255		/* what the harness takes as such, from a setup */
 
 /* The area is as long as any that fp_hold() with ALL_MASK may touch. */
 struct fp_image {
 	u8 b[1024];
 } __attribute((aligned(64)));
 
-/* What the host has, and so what a guest is offered. */
+/* What the host has, and so what a guest is offered; 0 without XSAVE. */
 static u64 host_mask;
+/* The registers that means: FXSAVE's are always there. */
+static u64 host_regs;
 
 /* ------------------------------------------------------------------- patterns */
 
@@ -177,7 +178,7 @@ static void guest_exchange(u64 id)
 		put(&fp->want, XSAVE_XSTATE_BV, fp->xcr0, 8);
 		fp_hold(&fp->want, &fp->got, fp->xcr0, 1, 1, GUEST_CALL_SYNC);
 		/* The host says what it put there. */
-		GUEST_EQ(fp_differs(&fp->got, &fp->want, fp->xcr0), SAME);
+		GUEST_EQ(fp_differs(&fp->got, &fp->want, fp->xcr0 ?: FX_MASK), SAME);
 		guest_sync(2);
 	}
 }
@@ -212,9 +213,9 @@ FIXTURE_SETUP(fp)
 	u32 features = cpuid(1, 0).ecx;
 	int i;
 
-	if (!(features & HAS_XSAVE) || !(features & HAS_OSXSAVE))
-		SKIP(_exit(SKIPPED), "no XSAVE");
-	host_mask = xgetbv(0) & ALL_MASK;
+	if (features & HAS_XSAVE && features & HAS_OSXSAVE)
+		host_mask = xgetbv(0) & ALL_MASK;
+	host_regs = host_mask ?: FX_MASK;
 	for (i = 0; i < NR_GUEST_CPUS; i++) {
 		guest_fp[i].xcr0 = host_mask;
 		guest_fp[i].spins = 100;
@@ -234,8 +235,8 @@ FIXTURE_TEARDOWN(fp)
 static void host_pattern(struct fp_image *image, u32 seed)
 {
 	fp_pattern(image, seed);
-	put(image, XSAVE_XSTATE_BV, host_mask, 8);
-	if (!(host_mask & XCR0_AVX))
+	put(image, XSAVE_XSTATE_BV, host_regs, 8);
+	if (!(host_regs & XCR0_AVX))
 		memset(image->b + XSAVE_YMM0, 0, 256);
 }
 
@@ -258,7 +259,7 @@ static bool run_with_pattern(struct vcpu *vcpu, u32 seed, u32 *signals)
 		}
 		host_pattern(&in, seed++);
 		ret = fp_ioctl(&in, &out, host_mask, vcpu->fd, LODGE_VCPU_RUN);
-		at = fp_differs(&in, &out, host_mask);
+		at = fp_differs(&in, &out, host_regs);
 		if (at != SAME)
 			test_fail("RUN changed the thread's registers: at %d 0x%02x, not 0x%02x",
 				  at, out.b[at], in.b[at]);
@@ -280,6 +281,8 @@ static bool run_with_pattern(struct vcpu *vcpu, u32 seed, u32 *signals)
 
 TEST_F(fp, reset_state)
 {
+	if (!host_mask)
+		SKIP(return, "no XSAVE");
 	vcpu_start_long(self->vcpu, guest_first_look, 0);
 	ASSERT_FALSE(run_with_pattern(self->vcpu, 77, NULL));
 }
@@ -296,8 +299,8 @@ TEST_F(fp, reset_image)
 	memset(full->fpu, 0x5a, sizeof(full->fpu));
 	vcpu_get(self->vcpu, &full->vcpu, LODGE_STATE_FPU);
 	memcpy(&bv, full->fpu + XSAVE_XSTATE_BV, 8);
-	ASSERT_EQ(0, bv & ~host_mask);
-	ASSERT_EQ(SAME, fp_differs((struct fp_image *)full->fpu, &reset, host_mask));
+	ASSERT_EQ(0, bv & ~host_regs);
+	ASSERT_EQ(SAME, fp_differs((struct fp_image *)full->fpu, &reset, host_regs));
 	free(full);
 }
 
@@ -326,6 +329,8 @@ TEST_F(fp, xcr0_of_x87)
 {
 	int i;
 
+	if (!host_mask)
+		SKIP(return, "no XSAVE");
 	guest_fp[0].xcr0 = XCR0_X87;
 	vcpu_start_long(self->vcpu, guest_rounds, 0);
 	for (i = 0; i < 20; i++)
@@ -351,7 +356,7 @@ TEST_F(fp, two_in_one_thread)
 	struct vcpu *other = vcpu_create_at(self->vm, 1, guest_rounds, 1);
 	int i;
 
-	guest_fp[1].xcr0 = XCR0_X87 | XCR0_SSE;
+	guest_fp[1].xcr0 = host_mask & FX_MASK;
 	vcpu_start_long(self->vcpu, guest_rounds, 0);
 	for (i = 0; i < 50; i++)
 		ASSERT_TRUE(run_with_pattern(i & 1 ? other : self->vcpu, i, NULL));
@@ -379,7 +384,7 @@ static void *rival_fn(void *arg)
 	while (!READ_ONCE(stop)) {
 		host_pattern(&want, rival->seed++);
 		fp_hold(&want, &got, host_mask, 5000, 0, 0);
-		at = fp_differs(&want, &got, host_mask);
+		at = fp_differs(&want, &got, host_regs);
 		if (at != SAME)
 			test_fail("a rival's registers changed: offset %d: 0x%02x, not 0x%02x",
 				  at, got.b[at], want.b[at]);
@@ -454,6 +459,8 @@ TEST_F(fp, preempted_xcr0_of_x87)
 {
 	const u64 xcr0 = XCR0_X87;
 
+	if (!host_mask)
+		SKIP(return, "no XSAVE");
 	crowd(self->vm, &xcr0, 1, true);
 }
 
@@ -461,6 +468,8 @@ TEST_F(fp, three_on_one_cpu)
 {
 	const u64 xcr0[3] = { host_mask, XCR0_X87, host_mask };
 
+	if (!host_mask)
+		SKIP(return, "no XSAVE");
 	crowd(self->vm, xcr0, 3, true);
 }
 
@@ -544,12 +553,12 @@ TEST_F(fp, get_and_set)
 		ASSERT_TRUE(run_with_pattern(self->vcpu, 500 + i, NULL));
 		get_image(self->vcpu, &image);
 		host_pattern(&want, i);
-		ASSERT_EQ(SAME, fp_differs(&image, &want, host_mask));
+		ASSERT_EQ(SAME, fp_differs(&image, &want, host_regs));
 
 		host_pattern(&want, 1000 + i);
 		ASSERT_EQ(0, try_set_image(self->vcpu, &want, IMAGE_SIZE));
 		get_image(self->vcpu, &image);
-		ASSERT_EQ(SAME, fp_differs(&image, &want, host_mask));
+		ASSERT_EQ(SAME, fp_differs(&image, &want, host_regs));
 		guest_fp[0].want = want;
 		ASSERT_TRUE(run_with_pattern(self->vcpu, 600 + i, NULL));
 	}
@@ -561,6 +570,8 @@ TEST_F(fp, set_less)
 	struct fp_image image, want, reset;
 	u64 parts;
 
+	if (!host_mask)
+		SKIP(return, "no XSAVE");
 	fp_reset_pattern(&reset);
 	vcpu_start_long(self->vcpu, guest_exchange, 0);
 	for (parts = 0; parts <= host_mask; parts++) {
@@ -588,6 +599,197 @@ TEST_F(fp, set_less)
 	}
 }
 
+/* ------------------------------------------------------- the initial state, MXCSR */
+
+#define MXCSR_RESET	0x1f80
+#define MXCSR_OTHER	0x7fbf		/* another rounding, and all exceptions raised */
+
+/* All components as after a reset, but that MXCSR is @mxcsr. */
+static void guest_initial(u64 mxcsr)
+{
+	struct guest_fp *fp = &guest_fp[0];
+	u32 control = mxcsr;
+
+	guest_fp_on(fp->xcr0);
+	fp_reset_pattern(&fp->want);
+	put(&fp->want, XSAVE_MXCSR, mxcsr, 4);
+	for (;;) {
+		fp_hold_initial(&control, &fp->got, fp->xcr0, 1, GUEST_CALL_SYNC);
+		GUEST_EQ(fp_differs(&fp->got, &fp->want, fp->xcr0 ?: FX_MASK), SAME);
+		fp_pattern(&fp->got, 3);
+		put(&fp->got, XSAVE_XSTATE_BV, fp->xcr0, 8);
+		fp_hold(&fp->got, &fp->got, fp->xcr0, 1, 0, 0);
+	}
+}
+
+static void keep_initial(struct vcpu *vcpu, u32 mxcsr)
+{
+	struct fp_image want, other, image;
+	int i;
+
+	fp_reset_pattern(&want);
+	put(&want, XSAVE_MXCSR, mxcsr, 4);
+	host_pattern(&other, 9);
+	vcpu_start_long(vcpu, guest_initial, mxcsr);
+	for (i = 0; i < 5; i++) {
+		require(run_with_pattern(vcpu, 800 + i, NULL));
+		get_image(vcpu, &image);
+		require(fp_differs(&image, &want, host_regs) == SAME);
+		/* It says so itself, whatever it leaves out. */
+		require(!try_set_image(vcpu, &other, IMAGE_SIZE));
+		require(!try_set_image(vcpu, &image, IMAGE_SIZE));
+	}
+}
+
+TEST_F(fp, initial_state)
+{
+	keep_initial(self->vcpu, MXCSR_RESET);
+}
+
+TEST_F(fp, initial_but_mxcsr)
+{
+	keep_initial(self->vcpu, MXCSR_OTHER);
+}
+
+/* An image of @parts and @mxcsr: what SET says, and MXCSR afterwards. */
+static int set_mxcsr(struct vcpu *vcpu, u64 parts, u32 mxcsr, u32 *after)
+{
+	struct fp_image image;
+	int ret;
+
+	host_pattern(&image, 7);
+	require(!try_set_image(vcpu, &image, IMAGE_SIZE));
+	put(&image, XSAVE_XSTATE_BV, parts, 8);
+	put(&image, XSAVE_MXCSR, mxcsr, 4);
+	ret = try_set_image(vcpu, &image, IMAGE_SIZE);
+	get_image(vcpu, &image);
+	memcpy(after, image.b + XSAVE_MXCSR, 4);
+	return ret;
+}
+
+/*
+ * MXCSR comes with any of x87, SSE and AVX, as the kernel has it. Without them what
+ * stands in its place does not count, be it as wrong as it likes.
+ */
+TEST_F(fp, mxcsr_and_its_components)
+{
+	u64 parts;
+	u32 after;
+
+	if (!host_mask)
+		SKIP(return, "no XSAVE");
+	for (parts = 0; parts <= host_mask; parts++) {
+		if (parts & ~host_mask)
+			continue;
+		ASSERT_EQ(0, set_mxcsr(self->vcpu, parts, MXCSR_OTHER, &after))
+			TH_LOG("components 0x%llx", parts);
+		ASSERT_EQ(parts ? MXCSR_OTHER : MXCSR_RESET, after)
+			TH_LOG("components 0x%llx", parts);
+		ASSERT_EQ(parts ? -EINVAL : 0,
+			  set_mxcsr(self->vcpu, parts, 0xffffffff, &after))
+			TH_LOG("components 0x%llx", parts);
+	}
+}
+
+/* ------------------------------------------------------------------ EPT violations */
+
+#define FAULT_PAGES	16
+
+/* Memory that is not there is touched while the registers are in use. */
+static void guest_faults(u64 id)
+{
+	struct guest_fp *fp = &guest_fp[id];
+
+	guest_fp_on(fp->xcr0);
+	for (;;) {
+		fp_pattern(&fp->want, fp->seed++);
+		put(&fp->want, XSAVE_XSTATE_BV, fp->xcr0, 8);
+		fp_touch(&fp->want, &fp->got, fp->xcr0, GPA_TEST, FAULT_PAGES);
+		GUEST_EQ(fp_differs(&fp->got, &fp->want, fp->xcr0 ?: FX_MASK), SAME);
+		guest_sync(1);
+	}
+}
+
+TEST_F(fp, kept_over_faults)
+{
+	u8 *mem = vm_ram(self->vm, GPA_TEST, FAULT_PAGES * PAGE_SIZE);
+	u64 faults;
+	int i;
+
+	vcpu_start_long(self->vcpu, guest_faults, 0);
+	for (i = 0; i < 20; i++) {
+		faults = vcpu_stats(self->vcpu).ept_mapped;
+		ASSERT_TRUE(run_with_pattern(self->vcpu, i, NULL));
+		/* With huge pages one may be enough for all. */
+		ASSERT_GT(vcpu_stats(self->vcpu).ept_mapped, faults);
+		ASSERT_EQ(0, madvise(mem, FAULT_PAGES * PAGE_SIZE, MADV_DONTNEED));
+	}
+}
+
+/* ------------------------------------------------------------------------- PKRU */
+
+#define HAS_PKU		BIT_ULL(3)	/* CPUID leaf 7, ECX */
+#define HAS_OSPKE	BIT_ULL(4)
+#define CR4_PKE		BIT_ULL(22)
+#define XCR0_PKRU	BIT_ULL(9)
+#define PKRU_OF(n)	(0x55555550u ^ (n) << 4)	/* key 0 is free */
+
+static u32 read_pkru(void)
+{
+	u32 value;
+
+	asm volatile("rdpkru" : "=a"(value) : "c"(0) : "edx");
+	return value;
+}
+
+static void write_pkru(u32 value)
+{
+	asm volatile("wrpkru" : : "a"(value), "c"(0), "d"(0) : "memory");
+}
+
+/* It sets one, and finds the host's next. */
+static void guest_pkru(u64 arg)
+{
+	u32 n;
+
+	write_cr4(read_cr4() | CR4_PKE);
+	for (n = 0;; n += 2) {
+		write_pkru(PKRU_OF(n));
+		guest_sync(1);
+		GUEST_EQ(read_pkru(), PKRU_OF(n + 1));
+	}
+}
+
+TEST_F(fp, pkru)
+{
+	bool host_has = cpuid(7, 0).ecx & HAS_OSPKE;
+	u32 at = cpuid(13, 9).ebx, n, value, before = 0;
+	struct full_state *full;
+	u64 bv;
+
+	if (!(guest_cpuid(7, 0, 2) & HAS_PKU))
+		SKIP(return, "no protection keys");
+	full = aligned_alloc(64, sizeof(*full));
+	state_prepare(full);
+	vcpu_start_long(self->vcpu, guest_pkru, 0);
+	for (n = 0; n < 10; n += 2) {
+		if (host_has)
+			before = read_pkru();
+		ASSERT_TRUE(run_with_pattern(self->vcpu, n, NULL));
+		if (host_has)
+			ASSERT_EQ(before, read_pkru());
+		vcpu_get(self->vcpu, &full->vcpu, LODGE_STATE_FPU);
+		memcpy(&value, full->fpu + at, 4);
+		memcpy(&bv, full->fpu + XSAVE_XSTATE_BV, 8);
+		ASSERT_TRUE(bv & XCR0_PKRU);
+		ASSERT_EQ(PKRU_OF(n), value);
+		value = PKRU_OF(n + 1);
+		memcpy(full->fpu + at, &value, 4);
+		vcpu_set(self->vcpu, &full->vcpu, LODGE_STATE_FPU);
+	}
+	free(full);
+}
+
 static const struct bad_image {
 	const char *name;
 	u32 at;
@@ -613,15 +815,20 @@ TEST_F(fp, bad_images)
 		EXPECT_EQ(-EINVAL, try_set_image(self->vcpu, &image, IMAGE_SIZE))
 			TH_LOG("%s", bad_images[i].name);
 		get_image(self->vcpu, &after);
-		ASSERT_EQ(SAME, fp_differs(&before, &after, host_mask));
+		ASSERT_EQ(SAME, fp_differs(&before, &after, host_regs));
 	}
 	host_pattern(&image, 8);
 	EXPECT_EQ(-EINVAL, try_set_image(self->vcpu, &image, FX_SIZE));
 	EXPECT_EQ(-EINVAL, try_set_image(self->vcpu, &image, 0));
+	/* Without XSAVE nothing can be left out: FXRSTOR loads both. */
+	put(&image, XSAVE_XSTATE_BV, XCR0_X87, 8);
+	EXPECT_EQ(host_mask ? 0 : -EINVAL, try_set_image(self->vcpu, &image, FX_SIZE + 64));
+	EXPECT_EQ(0, try_set_image(self->vcpu, &before, IMAGE_SIZE));
+	host_pattern(&image, 8);
 	if (host_mask & XCR0_AVX)
 		EXPECT_EQ(-EINVAL, try_set_image(self->vcpu, &image, XSAVE_YMM0 + 128));
 	get_image(self->vcpu, &after);
-	ASSERT_EQ(SAME, fp_differs(&before, &after, host_mask));
+	ASSERT_EQ(SAME, fp_differs(&before, &after, host_regs));
 }
 
 /* Another thread looks while the guest has its values in the registers. */

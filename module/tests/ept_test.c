@@ -575,8 +575,12 @@ static void region_update_test(struct kunit *test)
 		KUNIT_EXPECT_EQ_MSG(test, bad, c->ret ? c->bad : ~0u, "%s", c->name);
 		/* A failed update leaves the old map as it was. */
 		expect_regions(test, IS_ERR(after) ? before : after, c);
-		if (!IS_ERR(after))
+		/* Another map is told by its number alone. */
+		KUNIT_EXPECT_EQ_MSG(test, before->seq, empty->seq + 1, "%s", c->name);
+		if (!IS_ERR(after)) {
+			KUNIT_EXPECT_EQ_MSG(test, after->seq, before->seq + 1, "%s", c->name);
 			kvfree(after);
+		}
 		kvfree(before);
 		kvfree(empty);
 	}

@@ -112,6 +112,8 @@ enum lodge_hold {
  * @mutex: lets one thread at a time be the owner besides RUN
  * @state_waiters: [a] threads that hold @mutex or wait for it: a new RUN gets in line
  * @state_wait: the thread with @mutex waits here until RUN lends the vCPU, or is over
+ * @turn: [o] RUN has stood back, and enters the guest before it does so again: else
+ *	threads that ask in turns would not let the guest get on
  * @wait: the owner sleeps here in HLT
  * @pn: [o] tells when the owner's thread leaves and enters a CPU
  * @hold: [o] what keeps the VMCS current
@@ -162,6 +164,7 @@ struct lodge_vcpu {
 	struct mutex mutex;	/* protects: see the legend */
 	atomic_t state_waiters;
 	wait_queue_head_t state_wait;
+	bool turn;
 	struct rcuwait wait;
 	struct preempt_notifier pn;
 	enum lodge_hold hold;

@@ -80,6 +80,7 @@ static noinline int lodge_run_stand_back(struct lodge_vcpu *vcpu)
 	if (mutex_lock_killable(&vcpu->mutex))
 		return -EINTR;
 	atomic_set(&vcpu->running, LODGE_RUN_OWNS);
+	vcpu->turn = true;
 	mutex_unlock(&vcpu->mutex);
 	return 0;
 }
@@ -180,6 +181,17 @@ static int lodge_leave(struct lodge_vcpu *vcpu, u32 reason)
 									  LODGE_NEXT_LEAVE;
 }
 
+/* Return: true when the vCPU executes instructions. */
+static bool lodge_runnable(struct lodge_vcpu *vcpu)
+{
+	if (vcpu->mp_state == LODGE_MP_HALTED) {
+		lapic_take_timer(vcpu);
+		if (vmx_can_wake(vcpu))
+			vcpu->mp_state = LODGE_MP_RUNNABLE;
+	}
+	return vcpu->mp_state == LODGE_MP_RUNNABLE;
+}
+
 /* Return: enum lodge_next, or -errno to end RUN with. */
 static noinline int lodge_take_requests(struct lodge_vcpu *vcpu)
 {
@@ -189,7 +201,9 @@ static noinline int lodge_take_requests(struct lodge_vcpu *vcpu)
 	/* What another CPU wrote before it set a bit is seen after the bit is. */
 	smp_rmb();
 	vcpu->vmx.recheck = true;
-	if (lodge_test_and_clear(vcpu, LODGE_REQ_STATE)) {
+	/* The bit stays while it is RUN's turn: see vmx_takes_turn(). */
+	if (!(vcpu->turn && lodge_runnable(vcpu)) &&
+	    lodge_test_and_clear(vcpu, LODGE_REQ_STATE)) {
 		ret = lodge_lend(vcpu);
 		if (ret != LODGE_NEXT_ENTER)
 			return ret;
@@ -206,17 +220,6 @@ static noinline int lodge_take_requests(struct lodge_vcpu *vcpu)
 		return lodge_leave(vcpu, LODGE_EXIT_PAUSED);
 	}
 	return LODGE_NEXT_ENTER;
-}
-
-/* Return: true when the vCPU executes instructions. */
-static bool lodge_runnable(struct lodge_vcpu *vcpu)
-{
-	if (vcpu->mp_state == LODGE_MP_HALTED) {
-		lapic_take_timer(vcpu);
-		if (vmx_can_wake(vcpu))
-			vcpu->mp_state = LODGE_MP_RUNNABLE;
-	}
-	return vcpu->mp_state == LODGE_MP_RUNNABLE;
 }
 
 /* What the host wants of the thread. Return: as lodge_take_requests(). */

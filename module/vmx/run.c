@@ -449,12 +449,24 @@ static int vmx_handle_slow(struct lodge_vcpu *vcpu)
 	return h->slow ? h->slow(vcpu) : vmx_slow_unhandled(vcpu);
 }
 
+/* Who wants the vCPU waits for a stint, when RUN has just let others have it. */
+static noinline bool vmx_takes_turn(struct lodge_vcpu *vcpu)
+{
+	bool turn = vcpu->turn && READ_ONCE(vcpu->requests) == BIT(LODGE_REQ_STATE);
+
+	if (turn)
+		vcpu->turn = false;
+	return turn;
+}
+
 /* All that must be true before interrupts-off code touches the guest. */
 static int vmx_prepare(struct lodge_vcpu *vcpu)
 {
 	if (unlikely(!this_cpu_read(vmx_cpu.on) || vcpu->vmx.lost))
 		return -EIO;	/* reboot, or a CPU that refused VMXON */
-	if (READ_ONCE(vcpu->requests) || read_thread_flags() & vcpu->thread_wanted)
+	if (read_thread_flags() & vcpu->thread_wanted)
+		return -EAGAIN;
+	if (unlikely(READ_ONCE(vcpu->requests)) && !vmx_takes_turn(vcpu))
 		return -EAGAIN;
 	/* A softirq used the FPU, or we were scheduled: the thread's are in memory. */
 	if (test_thread_flag(TIF_NEED_FPU_LOAD))

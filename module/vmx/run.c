@@ -391,16 +391,17 @@ noinstr bool vmx_exited(struct lodge_vcpu *vcpu)
 	return true;
 }
 
-static noinstr bool vmx_first_entry(struct lodge_vcpu *vcpu)
-{
-	bool entered;
+/* In the place of an exit reason: the CPU did not even try, and has no reason. */
+#define VMX_NOT_ENTERED		(VMX_EXIT_ENTRY_FAILED | VMX_EXIT_REASON_BASIC)
 
+static noinstr void vmx_first_entry(struct lodge_vcpu *vcpu)
+{
 	vmx_guest_begin();
 	vmx_load_cr2(vcpu);
-	entered = vmx_enter(vcpu);
-	if (unlikely(!entered))
-		vmx_guest_end();
-	return entered;
+	if (likely(vmx_enter(vcpu)))
+		return;
+	vmx_guest_end();
+	vcpu->vmx.exit_reason = VMX_NOT_ENTERED;
 }
 
 /*
@@ -417,14 +418,12 @@ static __always_inline u32 vmx_stint_exits(struct vmx_vcpu *v)
 
 /*
  * Enter, and handle fast exits, until something else happens. With
- * vmx.handled set there is nothing left to do about the last exit.
- *
- * Return: false when the CPU did not enter at all, the first time or later.
+ * vmx.handled set there is nothing left to do about the last exit. Should the CPU not
+ * enter at all, the first time or later, the exit reason is VMX_NOT_ENTERED.
  */
-static bool vmx_stint(struct lodge_vcpu *vcpu)
+static void vmx_stint(struct lodge_vcpu *vcpu)
 {
 	struct vmx_vcpu *v = &vcpu->vmx;
-	bool entered;
 
 	if (static_cpu_has(X86_FEATURE_MSR_SPEC_CTRL))
 		vmx_spec_ctrl_prepare(vcpu);
@@ -432,9 +431,8 @@ static bool vmx_stint(struct lodge_vcpu *vcpu)
 	v->handled = false;
 	vmx_set_timer(vcpu);
 	vmx_before_entry(vcpu);
-	entered = vmx_first_entry(vcpu);
+	vmx_first_entry(vcpu);
 	vcpu->stats.guest_tsc = guest_time(vcpu);
-	return entered;
 }
 
 /* A slow handler may have changed anything that an event's arrival depends on. */
@@ -488,7 +486,6 @@ static int vmx_prepare(struct lodge_vcpu *vcpu)
 int vmx_vcpu_enter(struct lodge_vcpu *vcpu)
 {
 	struct vmx_vcpu *v = &vcpu->vmx;
-	bool entered;
 	u32 pkru;
 	int ret;
 
@@ -515,22 +512,21 @@ int vmx_vcpu_enter(struct lodge_vcpu *vcpu)
 	pkru = vmx_load_xstate(vcpu);
 	vmx_load_debug(vcpu);
 
-	entered = vmx_stint(vcpu);
+	vmx_stint(vcpu);
 
 	vmx_unload_debug(v);
 	vmx_unload_xstate(vcpu, pkru);
 	lodge_fpu_out(vcpu->fpu);
-	if (likely(entered))
-		vmx_host_first(v);
+	vmx_host_first(v);
 	WRITE_ONCE(vcpu->has_run, true);
 	vcpu->thread_wanted = VMX_THREAD_WANTED;
 	vtime_account_guest_exit();
 	local_irq_enable();
 	preempt_enable();
 
-	if (unlikely(!entered || v->exit_reason & VMX_EXIT_ENTRY_FAILED)) {
+	if (unlikely(v->exit_reason & VMX_EXIT_ENTRY_FAILED)) {
 		lodge_vcpu_settle(vcpu);
-		return vmx_entry_failed(vcpu, !entered);
+		return vmx_entry_failed(vcpu, v->exit_reason == VMX_NOT_ENTERED);
 	}
 	if (v->handled)
 		return LODGE_NEXT_ENTER;

@@ -657,7 +657,7 @@ FIXTURE_TEARDOWN(fuzz)
 
 TEST_F_TIMEOUT(fuzz, calls, 6000)
 {
-	u64 most = fuzz_rounds(1000), inputs = 0;
+	u64 most = fuzz_rounds(1000), inputs = 0, said = 0;
 	struct fuzz_input input;
 	u32 i, known;
 
@@ -669,6 +669,12 @@ TEST_F_TIMEOUT(fuzz, calls, 6000)
 	printf("# %u inputs known, %u edges by them\n", known, nr_seen);
 	fflush(stdout);
 	while (nr_calls < most) {
+		/* For whoever has to end it before its end. */
+		if (nr_calls / 10000 != said) {
+			said = nr_calls / 10000;
+			printf("# %llu calls, %u edges\n", nr_calls, nr_seen);
+			fflush(stdout);
+		}
 		make_input(&input);
 		inputs++;
 		if (run_input(&input, inputs % MAX_SHARE == 0)) {

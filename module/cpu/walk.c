@@ -59,11 +59,14 @@ struct reader {
 static __always_inline void note_entry(struct lodge_memo *memo, u32 size, unsigned long hva,
 				       u64 entry)
 {
-	if (size == 8 && memo->nr < LODGE_MEMO_ENTRIES) {
-		memo->hva[memo->nr] = hva;
-		memo->word[memo->nr] = entry;
+	u32 nr = memo->nr;
+
+	/* No subscripts: UBSAN's checks of them are calls, while user access is open. */
+	if (size == 8 && nr < LODGE_MEMO_ENTRIES) {
+		*(memo->hva + nr) = hva;
+		*(memo->word + nr) = entry;
 	}
-	memo->nr += size == 8 ? 1 : LODGE_MEMO_WORDS;
+	memo->nr = nr + (size == 8 ? 1 : LODGE_MEMO_WORDS);
 }
 
 static __always_inline int read_entry(void *arg, gpa_t gpa, u32 size, u64 *entry)

@@ -22,6 +22,7 @@
 #include <linux/refcount.h>
 #include <linux/stddef.h>
 #include <linux/wait.h>
+#include <asm/tsc.h>
 #include <linux/lodge.h>
 
 #include "cpu/cpu.h"
@@ -112,8 +113,7 @@ enum lodge_hold {
  * @mutex: lets one thread at a time be the owner besides RUN
  * @state_waiters: [a] threads that hold @mutex or wait for it: a new RUN gets in line
  * @state_wait: the thread with @mutex waits here until RUN lends the vCPU, or is over
- * @turn: [o] RUN has stood back, and enters the guest before it does so again: else
- *	threads that ask in turns would not let the guest get on
+ * @turn_tsc: [o] @stats.guest_tsc when RUN stood back the last time: see lodge_has_turn()
  * @wait: the owner sleeps here in HLT
  * @pn: [o] tells when the owner's thread leaves and enters a CPU
  * @hold: [o] what keeps the VMCS current
@@ -164,7 +164,7 @@ struct lodge_vcpu {
 	struct mutex mutex;	/* protects: see the legend */
 	atomic_t state_waiters;
 	wait_queue_head_t state_wait;
-	bool turn;
+	u64 turn_tsc;
 	struct rcuwait wait;
 	struct preempt_notifier pn;
 	enum lodge_hold hold;
@@ -241,6 +241,18 @@ static inline void lodge_vcpu_nmi(struct lodge_vcpu *vcpu)
 {
 	atomic_add_unless(&vcpu->nmis_sent, 1, 2);
 	lodge_vcpu_request(vcpu, LODGE_REQ_NMI);
+}
+
+/*
+ * Has RUN stood back, and the guest not got on for LODGE_TURN_US since? Then it is RUN's
+ * turn: threads that ask for the vCPU one after another would let the guest stand still.
+ * An entry alone is not enough, for an interrupt may end it at once.
+ */
+#define LODGE_TURN_US	10
+
+static inline bool lodge_has_turn(const struct lodge_vcpu *vcpu)
+{
+	return vcpu->stats.guest_tsc - vcpu->turn_tsc < (u64)tsc_khz * LODGE_TURN_US / 1000;
 }
 
 /* What RUN does next; a handler's answer. */

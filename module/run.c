@@ -80,7 +80,7 @@ static noinline int lodge_run_stand_back(struct lodge_vcpu *vcpu)
 	if (mutex_lock_killable(&vcpu->mutex))
 		return -EINTR;
 	atomic_set(&vcpu->running, LODGE_RUN_OWNS);
-	vcpu->turn = true;
+	vcpu->turn_tsc = vcpu->stats.guest_tsc;
 	mutex_unlock(&vcpu->mutex);
 	return 0;
 }
@@ -202,7 +202,7 @@ static noinline int lodge_take_requests(struct lodge_vcpu *vcpu)
 	smp_rmb();
 	vcpu->vmx.recheck = true;
 	/* The bit stays while it is RUN's turn: see vmx_takes_turn(). */
-	if (!(vcpu->turn && lodge_runnable(vcpu)) &&
+	if (!(lodge_has_turn(vcpu) && lodge_runnable(vcpu)) &&
 	    lodge_test_and_clear(vcpu, LODGE_REQ_STATE)) {
 		ret = lodge_lend(vcpu);
 		if (ret != LODGE_NEXT_ENTER)

@@ -447,14 +447,10 @@ static int vmx_handle_slow(struct lodge_vcpu *vcpu)
 	return h->slow ? h->slow(vcpu) : vmx_slow_unhandled(vcpu);
 }
 
-/* Who wants the vCPU waits for a stint, when RUN has just let others have it. */
-static noinline bool vmx_takes_turn(struct lodge_vcpu *vcpu)
+/* Who wants the vCPU waits, when RUN has just let others have it. */
+static noinline bool vmx_takes_turn(const struct lodge_vcpu *vcpu)
 {
-	bool turn = vcpu->turn && READ_ONCE(vcpu->requests) == BIT(LODGE_REQ_STATE);
-
-	if (turn)
-		vcpu->turn = false;
-	return turn;
+	return READ_ONCE(vcpu->requests) == BIT(LODGE_REQ_STATE) && lodge_has_turn(vcpu);
 }
 
 /* All that must be true before interrupts-off code touches the guest. */

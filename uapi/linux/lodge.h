@@ -627,7 +627,7 @@ struct lodge_translate {
  * @user_exits: out: returns of LODGE_VCPU_RUN
  * @halts: out: HLTs that blocked
  * @injected: out: events injected
- * @ept_mapped: out: EPT entries installed
+ * @ept_mapped: out: EPT violations answered by mapping the page, maybe with neighbours
  * @guest_tsc: out: TSC ticks spent in the guest, as its VMX preemption timer counts
  *	them: in steps of some, up to the last return of the vCPU to the run loop
  * @hw: out: exits by basic exit reason (SDM 3D appendix C)

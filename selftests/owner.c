@@ -136,10 +136,16 @@ static void inject(struct vcpu *vcpu)
 	wait_until(back_in_loop(vcpu));
 }
 
+/*
+ * Each kick ends a RUN, and so does each pause: without a rest that is long beside a turn
+ * of all the others there is one for every RUN, and the guest is never entered.
+ */
+#define REST_US		2000
+
 static void kick(struct vcpu *vcpu)
 {
 	vcpu_kick(vcpu);
-	usleep(100);
+	usleep(REST_US);
 }
 
 /*
@@ -160,7 +166,7 @@ static void pause_and_resume(struct vcpu *vcpu)
 	require(before.exits == after.exits);
 	require(a.gprs.reg[14] == b.gprs.reg[14]);
 	vm_resume(vcpu->vm);
-	usleep(200);
+	usleep(REST_US);
 }
 
 struct asker {

@@ -250,9 +250,11 @@ static noinline void lodge_block(struct lodge_vcpu *vcpu)
 	lodge_vcpu_settle(vcpu);
 	vcpu->stats.halts++;
 	lapic_sleep_begin(vcpu);
-	rcuwait_wait_event(&vcpu->wait,
-			   READ_ONCE(vcpu->requests) || signal_pending(current),
-			   TASK_INTERRUPTIBLE);
+	/* Others may have had the CPU since anybody looked: has the timer fired meanwhile? */
+	if (!lodge_runnable(vcpu))
+		rcuwait_wait_event(&vcpu->wait,
+				   READ_ONCE(vcpu->requests) || signal_pending(current),
+				   TASK_INTERRUPTIBLE);
 	lapic_sleep_end(vcpu);
 }
 

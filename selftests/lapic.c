@@ -415,6 +415,25 @@ TEST_F(apic, timer_deadline)
 	run_guest(self->vcpu, deadline, variant->x2apic);
 }
 
+/* The deadline comes at every point of the way to sleep: none may be slept through. */
+static void deadline_at_halt(u64 x2apic)
+{
+	u64 i;
+
+	timer_guest(x2apic, APIC_TIMER_DEADLINE);
+	for (i = 1; i <= 1000; i++) {
+		wrmsr(MSR_TSC_DEADLINE, read_tsc() + 100 + i * 3);
+		while (count_of(0, TIMER_VECTOR) < i)
+			irq_wait();
+	}
+	guest_done();
+}
+
+TEST_F(apic, timer_deadline_at_halt)
+{
+	run_guest(self->vcpu, deadline_at_halt, variant->x2apic);
+}
+
 static void masked_timer(u64 x2apic)
 {
 	timer_guest(x2apic, APIC_LVT_MASKED);

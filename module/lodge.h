@@ -142,6 +142,7 @@ enum lodge_hold {
  * @absent: [o] user address that a read of its memory did not find at hand
  * @lapic: its local APIC; see there
  * @clock: [o] its kvmclock page
+ * @pv_eoi: [o] its PV EOI
  * @vmx: [o] its VMCS and what the entry code needs
  * @run: [o] page shared with user space
  * @pending: [o] the instruction that left for user space, until completed
@@ -195,6 +196,7 @@ struct lodge_vcpu {
 	unsigned long absent;
 	struct lapic lapic;
 	struct lodge_vcpu_clock clock;
+	struct lodge_pv_eoi pv_eoi;
 	struct vmx_vcpu vmx;
 
 	struct lodge_run *run;

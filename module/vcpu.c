@@ -50,6 +50,7 @@ void lodge_vcpu_init_reset(struct lodge_vcpu *vcpu, bool init)
 	lapic_reset(vcpu, init);
 	lodge_fpu_reset(vcpu, init);
 	kvmclock_reset(vcpu);
+	pv_eoi_reset(vcpu);
 	vmx_vcpu_reset(vcpu, init);
 	vmx_syscall_msrs_changed(vcpu);
 }

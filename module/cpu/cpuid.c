@@ -51,6 +51,7 @@
 #define KVM_CLOCKSOURCE		BIT(0)
 #define KVM_NOP_IO_DELAY	BIT(1)
 #define KVM_CLOCKSOURCE2	BIT(3)
+#define KVM_PV_EOI		BIT(6)
 #define KVM_CLOCK_STABLE	BIT(24)
 
 /* Leaf 7.1 EAX and 7.2 EDX, where the kernels' names differ or are missing. */
@@ -445,7 +446,8 @@ static const struct cpuid_row cpuid_rows[] = {
 	}, {
 		.leaf = LEAF_KVM_FEATURES,
 		.r[CPUID_EAX] = {
-			.offer = KVM_CLOCKSOURCE | KVM_NOP_IO_DELAY | KVM_CLOCKSOURCE2,
+			.offer = KVM_CLOCKSOURCE | KVM_NOP_IO_DELAY | KVM_CLOCKSOURCE2 |
+				 KVM_PV_EOI,
 		},
 		.make = make_kvm_features,
 	}, {
@@ -563,6 +565,7 @@ static const struct {
 	[GF_XSAVES]		= { 0xd, 1, CPUID_EAX, F(XSAVES) },
 	[GF_KVMCLOCK]		= { LEAF_KVM_FEATURES, 0, CPUID_EAX, KVM_CLOCKSOURCE },
 	[GF_KVMCLOCK2]		= { LEAF_KVM_FEATURES, 0, CPUID_EAX, KVM_CLOCKSOURCE2 },
+	[GF_PV_EOI]		= { LEAF_KVM_FEATURES, 0, CPUID_EAX, KVM_PV_EOI },
 	[GF_SYSCALL]		= { 0x80000001, 0, CPUID_EDX, F(SYSCALL) },
 	[GF_NX]			= { 0x80000001, 0, CPUID_EDX, F(NX) },
 	[GF_GBPAGES]		= { 0x80000001, 0, CPUID_EDX, F(GBPAGES) },

@@ -186,6 +186,11 @@ static bool check_wall_clock(const struct lodge_vcpu *vcpu, u32 index, u64 value
 	return kvmclock_address_ok(value, sizeof(struct pvclock_wall_clock));
 }
 
+static bool check_pv_eoi(const struct lodge_vcpu *vcpu, u32 index, u64 value)
+{
+	return kvmclock_address_ok(value & ~(u64)KVM_MSR_ENABLED, sizeof(u32));
+}
+
 /* ----------------------------------------------------------------- handlers */
 
 static int gp_if(int err)
@@ -491,6 +496,8 @@ const struct msr_row msr_rows[] = {
 	  .gate = GATE(KVMCLOCK2), .check = check_wall_clock },
 	{ ONE(MSR_KVM_SYSTEM_TIME_NEW, "KVM_SYSTEM_TIME_NEW"), HANDLED(system_time), SAVE,
 	  .gate = GATE(KVMCLOCK2), .check = check_system_time },
+	{ ONE(MSR_KVM_PV_EOI_EN, "KVM_PV_EOI_EN"), STORED(pv_eoi.msr), SAVE,
+	  .gate = GATE(PV_EOI), .check = check_pv_eoi },
 	{ SOME(LODGE_MSR_USER, LODGE_NR_MSR_USER, "USER"),
 	  .kind = MSR_USER },
 	{ ONE(MSR_EFER, "EFER"), HANDLED(efer), .group = true },

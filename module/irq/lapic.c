@@ -230,6 +230,37 @@ bool lapic_next_eoi(struct lodge_vcpu *vcpu, u8 *vector)
 }
 
 /**
+ * lapic_is_alone() - would the end of this interrupt concern nobody else?
+ * @vcpu: the vCPU; owner
+ * @vector: what lapic_accept() has been told
+ *
+ * Return: true when it is edge triggered, the only one in service, and none waits.
+ */
+bool lapic_is_alone(const struct lodge_vcpu *vcpu, u8 vector)
+{
+	const struct lapic *apic = &vcpu->lapic;
+	u32 others = 0, i;
+
+	for (i = 0; i < 8; i++)
+		others |= lapic_get(apic, APIC_IRR + i * 0x10) |
+			  (lapic_get(apic, APIC_ISR + i * 0x10) ^
+			   (i == vector >> 5 ? BIT(vector & 31) : 0));
+	return !others && !lapic_vector_test(apic, APIC_TMR, vector);
+}
+
+/**
+ * lapic_end_alone() - the guest has served an interrupt that was alone
+ * @vcpu: the vCPU; owner
+ * @vector: of which lapic_is_alone() was true at the last entry
+ *
+ * There is nothing to look for: what has come since then has asked for a look itself.
+ */
+void lapic_end_alone(struct lodge_vcpu *vcpu, u8 vector)
+{
+	__clear_bit(vector & 31, lapic_vector_word(&vcpu->lapic, APIC_ISR, vector));
+}
+
+/**
  * lapic_cr8_read() - the task priority as CR8 shows it
  * @vcpu: the vCPU; owner
  *

@@ -94,6 +94,8 @@ int lapic_next_vector(struct lodge_vcpu *vcpu);
 void lapic_accept(struct lodge_vcpu *vcpu, u8 vector);
 void lapic_unaccept(struct lodge_vcpu *vcpu, u8 vector);
 bool lapic_next_eoi(struct lodge_vcpu *vcpu, u8 *vector);
+bool lapic_is_alone(const struct lodge_vcpu *vcpu, u8 vector);
+void lapic_end_alone(struct lodge_vcpu *vcpu, u8 vector);
 
 /* Messages; any thread. Number of vCPUs that took it; MSI: or -EINVAL. */
 int lapic_send(struct lodge_vm *vm, struct lodge_vcpu *source, const struct lapic_message *msg);

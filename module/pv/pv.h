@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The door of pv/: the clock that stock Linux guests know as kvmclock. */
+/* The door of pv/: what stock Linux guests know of KVM: kvmclock, PV EOI. */
 #ifndef LODGE_PV_H
 #define LODGE_PV_H
 
@@ -58,6 +58,20 @@ struct lodge_vcpu_clock {
 	bool wall_due;
 };
 
+/**
+ * struct lodge_pv_eoi - a vCPU's way to end an interrupt without an exit
+ * @msr: MSR_KVM_PV_EOI_EN: gpa of the guest's word, bit 0 enables
+ * @region: where in the memory map that was last: see struct lodge_mem_cursor
+ * @vector: what the guest ends by clearing bit 0 there, while it has an offer
+ *
+ * All the owner's.
+ */
+struct lodge_pv_eoi {
+	u64 msr;
+	u32 region;
+	u8 vector;
+};
+
 /* hostclock.c */
 void kvmclock_module_init(void);
 void kvmclock_module_exit(void);
@@ -83,6 +97,12 @@ int kvmclock_wall_write(struct lodge_vcpu *vcpu, u64 value);
 /* For LODGE_REQ_CLOCK; owner, may sleep. */
 void kvmclock_update(struct lodge_vcpu *vcpu);
 void kvmclock_reset(struct lodge_vcpu *vcpu);
+
+/* eoi.c; owner. See there. */
+bool pv_eoi_offer(struct lodge_vcpu *vcpu, u8 vector);
+bool pv_eoi_end(struct lodge_vcpu *vcpu);
+void pv_eoi_end_slowly(struct lodge_vcpu *vcpu);
+void pv_eoi_reset(struct lodge_vcpu *vcpu);
 
 /* The arithmetic, for KUnit. */
 void kvmclock_scale(u32 khz, u32 *mult, s8 *shift);

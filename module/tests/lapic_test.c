@@ -533,6 +533,51 @@ static void lapic_level_eoi(struct kunit *test)
 	}
 }
 
+/* With whose end nothing else happens: what PV EOI asks. */
+static void lapic_alone(struct kunit *test)
+{
+	static const struct {
+		const char *name;
+		u8 served[2];		/* accepted, in order */
+		u8 waiting;
+		bool level;
+		u8 vector;
+		bool alone;
+	} cases[] = {
+		{ "one", { 0x41 }, 0, false, 0x41, true },
+		{ "the highest there is", { 0xff }, 0, false, 0xff, true },
+		{ "the lowest there is", { 0x10 }, 0, false, 0x10, true },
+		{ "none", { 0 }, 0, false, 0x41, false },
+		{ "another", { 0x51 }, 0, false, 0x41, false },
+		{ "two", { 0x41, 0x61 }, 0, false, 0x61, false },
+		{ "two in one word", { 0x41, 0x51 }, 0, false, 0x51, false },
+		{ "a lower one waits", { 0x41 }, 0x31, false, 0x41, false },
+		{ "one of its class waits", { 0x41 }, 0x42, false, 0x41, false },
+		{ "the same waits again", { 0x41 }, 0x41, false, 0x41, false },
+		{ "level", { 0x41 }, 0, true, 0x41, false },
+	};
+	struct lapic_fixture *f = test->priv;
+	struct lodge_vcpu *vcpu = f->vcpu[1];
+	u32 i, j;
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		restart(f, true);
+		for (j = 0; j < 2 && cases[i].served[j]; j++) {
+			lapic_raise(&vcpu->lapic, cases[i].served[j], cases[i].level, true);
+			lapic_accept(vcpu, cases[i].served[j]);
+		}
+		if (cases[i].waiting)
+			lapic_raise(&vcpu->lapic, cases[i].waiting, false, true);
+		KUNIT_EXPECT_EQ_MSG(test, lapic_is_alone(vcpu, cases[i].vector), cases[i].alone,
+				    "%s", cases[i].name);
+		if (cases[i].alone) {
+			lapic_end_alone(vcpu, cases[i].vector);
+			KUNIT_EXPECT_EQ_MSG(test, lapic_ppr(&vcpu->lapic), 0, "%s",
+					    cases[i].name);
+		}
+	}
+}
+
 /* ----------------------------------------------------------------- messages */
 
 static void lapic_destinations(struct kunit *test)
@@ -1223,6 +1268,7 @@ static struct kunit_case lapic_cases[] = {
 	KUNIT_CASE(lapic_tpr_matrix),
 	KUNIT_CASE(lapic_nested),
 	KUNIT_CASE(lapic_level_eoi),
+	KUNIT_CASE(lapic_alone),
 	KUNIT_CASE(lapic_destinations),
 	KUNIT_CASE(lapic_icr),
 	KUNIT_CASE(lapic_lowest_priority),

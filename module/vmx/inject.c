@@ -5,6 +5,7 @@
  * yet, and what an exit cut short is delivered again, once.
  */
 #include <linux/kernel.h>
+#include <asm/kvm_para.h>
 #include <asm/processor-flags.h>
 #include <asm/trapnr.h>
 
@@ -322,6 +323,8 @@ void vmx_inject(struct lodge_vcpu *vcpu)
 	    lodge_rflags_read(vcpu) & X86_EFLAGS_IF) {
 		lapic_accept(vcpu, vector);
 		vmx_write_event(vcpu, vector | EVENT(LODGE_EVENT_INTERRUPT) | VMX_INTR_VALID, 0, 0);
+		if (vcpu->pv_eoi.msr & KVM_MSR_ENABLED)
+			vmx_offer_eoi(vcpu, vector);
 		vector = lapic_next_vector(vcpu);
 	}
 	/*

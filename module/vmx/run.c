@@ -142,13 +142,9 @@ static __always_inline bool vmx_uses_pkru(const struct lodge_vcpu *vcpu)
 /*
  * Extended state of the guest is in force only while interrupts are off: with
  * the guest's PKRU or XCR0 the host's next user access or context switch fails.
- *
- * Return: the host's PKRU.
  */
-static u32 vmx_load_xstate(struct lodge_vcpu *vcpu)
+static void vmx_load_xstate(struct lodge_vcpu *vcpu)
 {
-	u32 host_pkru = 0;
-
 	if (vcpu->cr4 & X86_CR4_OSXSAVE) {
 		if (vcpu->xcr0 != vmx_host_xcr0)
 			xsetbv(XCR_XFEATURE_ENABLED_MASK, vcpu->xcr0);
@@ -156,18 +152,29 @@ static u32 vmx_load_xstate(struct lodge_vcpu *vcpu)
 			wrmsrl(MSR_IA32_XSS, vcpu->xss);
 	}
 	if (vmx_uses_pkru(vcpu)) {
-		host_pkru = rdpkru();
+		vcpu->vmx.host_pkru = rdpkru();
 		wrpkru(vcpu->pkru);
 	}
-	return host_pkru;
 }
 
-static void vmx_unload_xstate(struct lodge_vcpu *vcpu, u32 host_pkru)
+static __always_inline void vmx_unload_pkru(struct lodge_vcpu *vcpu)
 {
 	if (vmx_uses_pkru(vcpu)) {
 		vcpu->pkru = rdpkru();
-		wrpkru(host_pkru);
+		wrpkru(vcpu->vmx.host_pkru);
 	}
+}
+
+/* After vmx_unload_pkru() within a stint, for an access to user memory. */
+static __always_inline void vmx_reload_pkru(const struct lodge_vcpu *vcpu)
+{
+	if (vmx_uses_pkru(vcpu))
+		wrpkru(vcpu->pkru);
+}
+
+static void vmx_unload_xstate(struct lodge_vcpu *vcpu)
+{
+	vmx_unload_pkru(vcpu);
 	if (vcpu->cr4 & X86_CR4_OSXSAVE) {
 		if (vcpu->xss != vmx_host_xss)
 			wrmsrl(MSR_IA32_XSS, vmx_host_xss);
@@ -282,6 +289,38 @@ static __always_inline void vmx_set_timer(struct lodge_vcpu *vcpu)
 	vmcs_write(VMCS_PREEMPTION_TIMER, v->timer);
 }
 
+/**
+ * vmx_offer_eoi() - let the guest end an interrupt without an exit, if nothing hangs on it
+ * @vcpu: the vCPU; in a stint. Its guest has asked for such offers
+ * @vector: what the next entry delivers
+ *
+ * The offer stands until the exit, which learns of it by its reason.
+ */
+void vmx_offer_eoi(struct lodge_vcpu *vcpu, u8 vector)
+{
+	if (!lapic_is_alone(vcpu, vector))
+		return;
+	vmx_unload_pkru(vcpu);
+	if (pv_eoi_offer(vcpu, vector))
+		vcpu->vmx.exit_offered = VMX_EXIT_OFFERED;
+	vmx_reload_pkru(vcpu);
+}
+
+/* Return: false when what has become of the offer cannot be known yet. */
+static bool vmx_end_offer(struct lodge_vcpu *vcpu)
+{
+	bool done;
+
+	vmx_unload_pkru(vcpu);
+	done = pv_eoi_end(vcpu);
+	vmx_reload_pkru(vcpu);
+	if (done) {
+		vcpu->vmx.exit_offered = 0;
+		vcpu->vmx.exit_reason &= ~VMX_EXIT_OFFERED;
+	}
+	return done;
+}
+
 /* An event may have become due since the last exit, or the time when one will. */
 static noinline void vmx_look_again(struct lodge_vcpu *vcpu)
 {
@@ -301,35 +340,62 @@ static __always_inline void vmx_before_entry(struct lodge_vcpu *vcpu)
 	vmx_mitigate_entry(&vcpu->vmx);
 }
 
-/* Deal with an exit if that is fast. Return: enter again. */
-static __always_inline bool vmx_handle_fast(struct lodge_vcpu *vcpu)
+/* Return: true when the exit is dealt with. */
+static __always_inline bool vmx_dispatch_fast(struct lodge_vcpu *vcpu)
+{
+	const struct vmx_exit_handler *h = &vmx_exit_handlers[vcpu->vmx.basic];
+
+	if (!h->fast) {
+		if (!h->insn)
+			vmx_take_lost_event(vcpu);
+		return false;
+	}
+	return h->fast(vcpu);
+}
+
+static __always_inline void vmx_note_exit(struct lodge_vcpu *vcpu, u32 basic)
 {
 	struct vmx_vcpu *v = &vcpu->vmx;
-	const struct vmx_exit_handler *h;
-	u32 basic;
 
-	vmx_mitigate_after();
-	basic = v->exit_reason & VMX_EXIT_REASON_BASIC;
-	if (unlikely(basic >= LODGE_NR_HW_EXITS))
-		basic = LODGE_NR_HW_EXITS - 1;
 	basic = array_index_nospec(basic, LODGE_NR_HW_EXITS);
 	v->basic = basic;
 	v->cached = 0;
 	vcpu->stats.exits++;
 	vcpu->stats.hw[basic]++;
 	trace_lodge_exit(vcpu);
-	if (unlikely(v->exit_reason & VMX_EXIT_ENTRY_FAILED))
+}
+
+/*
+ * An exit whose reason has a high bit, or is one that nobody knows. Return: false when
+ * it cannot be dealt with before vmx_handle_odd().
+ */
+static noinline bool vmx_note_odd_exit(struct lodge_vcpu *vcpu)
+{
+	struct vmx_vcpu *v = &vcpu->vmx;
+
+	vmx_note_exit(vcpu, min_t(u32, v->exit_reason & VMX_EXIT_REASON_BASIC,
+				  LODGE_NR_HW_EXITS - 1));
+	if (v->exit_reason & VMX_EXIT_ENTRY_FAILED)
 		return false;	/* and VMLAUNCH has not launched */
 	vcpu->entry.flags |= BIT(VMX_ENTRY_RESUME_BIT);
 	v->injected.info = 0;
+	return !(v->exit_reason & VMX_EXIT_OFFERED) || vmx_end_offer(vcpu);
+}
 
-	h = &vmx_exit_handlers[basic];
-	if (!h->fast) {
-		if (!h->insn)
-			vmx_take_lost_event(vcpu);
+/* Deal with an exit if that is fast. Return: enter again. */
+static __always_inline bool vmx_handle_fast(struct lodge_vcpu *vcpu)
+{
+	struct vmx_vcpu *v = &vcpu->vmx;
+
+	vmx_mitigate_after();
+	if (likely(v->exit_reason < LODGE_NR_HW_EXITS)) {
+		vmx_note_exit(vcpu, v->exit_reason);
+		vcpu->entry.flags |= BIT(VMX_ENTRY_RESUME_BIT);
+		v->injected.info = 0;
+	} else if (!vmx_note_odd_exit(vcpu)) {
 		return false;
 	}
-	if (!h->fast(vcpu))
+	if (!vmx_dispatch_fast(vcpu))
 		return false;
 	if (unlikely(vmx_wanted(vcpu) || !--v->exits_left)) {
 		v->handled = true;
@@ -378,7 +444,7 @@ noinstr bool vmx_exited(struct lodge_vcpu *vcpu)
 
 	/* What runs between exits may fault, tracing programs for one. */
 	vcpu->cr2 = native_read_cr2();
-	vcpu->vmx.exit_reason = vmx_vmread(VMCS_EXIT_REASON);
+	vcpu->vmx.exit_reason = vmx_vmread(VMCS_EXIT_REASON) | vcpu->vmx.exit_offered;
 	vmx_host_exceptions(&vcpu->vmx);
 	vmx_guest_end();
 	instrumentation_begin();
@@ -447,6 +513,22 @@ static int vmx_handle_slow(struct lodge_vcpu *vcpu)
 	return h->slow ? h->slow(vcpu) : vmx_slow_unhandled(vcpu);
 }
 
+/* The entry has failed, or nothing has been done yet about an exit with an offer. */
+static noinline int vmx_handle_odd(struct lodge_vcpu *vcpu)
+{
+	struct vmx_vcpu *v = &vcpu->vmx;
+
+	lodge_vcpu_settle(vcpu);
+	if (v->exit_offered) {
+		pv_eoi_end_slowly(vcpu);
+		v->exit_offered = 0;
+	}
+	if (v->exit_reason & VMX_EXIT_ENTRY_FAILED)
+		return vmx_entry_failed(vcpu, v->exit_reason == VMX_NOT_ENTERED);
+	v->exit_reason &= ~VMX_EXIT_OFFERED;
+	return vmx_dispatch_fast(vcpu) ? LODGE_NEXT_ENTER : vmx_handle_slow(vcpu);
+}
+
 /* Who wants the vCPU waits, when RUN has just let others have it. */
 static noinline bool vmx_takes_turn(const struct lodge_vcpu *vcpu)
 {
@@ -482,7 +564,6 @@ static int vmx_prepare(struct lodge_vcpu *vcpu)
 int vmx_vcpu_enter(struct lodge_vcpu *vcpu)
 {
 	struct vmx_vcpu *v = &vcpu->vmx;
-	u32 pkru;
 	int ret;
 
 	preempt_disable();
@@ -505,13 +586,13 @@ int vmx_vcpu_enter(struct lodge_vcpu *vcpu)
 	}
 	v->host_debugctl = __rdmsr(MSR_IA32_DEBUGCTLMSR);
 	lodge_fpu_in(vcpu->fpu);
-	pkru = vmx_load_xstate(vcpu);
+	vmx_load_xstate(vcpu);
 	vmx_load_debug(vcpu);
 
 	vmx_stint(vcpu);
 
 	vmx_unload_debug(v);
-	vmx_unload_xstate(vcpu, pkru);
+	vmx_unload_xstate(vcpu);
 	lodge_fpu_out(vcpu->fpu);
 	vmx_host_first(v);
 	WRITE_ONCE(vcpu->has_run, true);
@@ -520,10 +601,8 @@ int vmx_vcpu_enter(struct lodge_vcpu *vcpu)
 	local_irq_enable();
 	preempt_enable();
 
-	if (unlikely(v->exit_reason & VMX_EXIT_ENTRY_FAILED)) {
-		lodge_vcpu_settle(vcpu);
-		return vmx_entry_failed(vcpu, v->exit_reason == VMX_NOT_ENTERED);
-	}
+	if (unlikely(v->exit_reason & (VMX_EXIT_ENTRY_FAILED | VMX_EXIT_OFFERED)))
+		return vmx_handle_odd(vcpu);
 	if (v->handled)
 		return LODGE_NEXT_ENTER;
 	return vmx_handle_slow(vcpu);

@@ -254,6 +254,7 @@ enum vmx_exit_reason {
 
 #define VMX_EXIT_REASON_BASIC		0xffffu
 #define VMX_EXIT_ENTRY_FAILED		BIT(31)
+#define VMX_EXIT_OFFERED		BIT(16)	/* ours, where the CPU has 0: see run.c */
 
 /* EPT-violation qualification, SDM 3C table 28-7. */
 #define VMX_EPT_READ			BIT(0)

@@ -18,6 +18,9 @@ bool vmx_enter(struct lodge_vcpu *vcpu);
 bool vmx_exited(struct lodge_vcpu *vcpu);
 void vmx_handle_nmi(void);
 
+/* run.c */
+void vmx_offer_eoi(struct lodge_vcpu *vcpu, u8 vector);
+
 /* regs.c */
 void vmx_skip(struct lodge_vcpu *vcpu);
 

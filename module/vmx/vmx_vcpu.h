@@ -110,10 +110,13 @@ struct vmx_perf {
  * @proc: primary controls as the VMCS has them (windows come and go)
  * @host: the thread's state, parked
  * @user_msrs: the system-call MSRs that the guest can use, by bit
+ * @host_pkru: PKRU of the host in a stint of a guest that has its own
  * @host_debugctl: DEBUGCTL to put back after the exit; 0: nothing to put back
  * @perf: the host's performance counters; with interrupts off
  * @tsc_offset: guest TSC = host TSC + this
  * @exit_reason: of the last exit, with its high bits
+ * @exit_offered: VMX_EXIT_OFFERED, which the exit's reason gets, from a PV EOI's offer
+ *	until it is known what has become of it; else 0
  * @intr_info: VM-exit interruption information of the last exception or NMI
  * @basic: the basic exit reason, in range for tables of LODGE_NR_HW_EXITS
  * @handled: a fast handler has dealt with the last exit
@@ -144,10 +147,12 @@ struct vmx_vcpu {
 	u32 proc;
 	struct vmx_host host;
 	u32 user_msrs;
+	u32 host_pkru;
 	u64 host_debugctl;
 	struct vmx_perf perf;
 	u64 tsc_offset;
 	u32 exit_reason;
+	u32 exit_offered;
 	u32 basic;
 	u32 exits_left;
 	u32 timer;

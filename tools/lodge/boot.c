@@ -42,7 +42,7 @@ int boot_load_initrd(struct boot *boot, u64 floor, u64 max)
 	}
 	boot->initrd_size = f.size;
 	boot->initrd_addr = align_down(top - f.size, PAGE);
-	err = file_read(&f, ram_ptr(boot->ram, boot->initrd_addr, f.size), f.size, 0);
+	err = file_load(&f, ram_ptr(boot->ram, boot->initrd_addr, f.size), f.size, 0);
 	file_close(&f);
 	return err;
 }

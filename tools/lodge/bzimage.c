@@ -113,7 +113,7 @@ int bzimage_load(struct boot *boot, struct lodge_vcpu_state *state)
 	if (boot_need_memory(boot, h.pref_address + room) ||
 	    boot_load_cmdline(boot, h.cmdline_size) ||
 	    boot_load_initrd(boot, h.pref_address + room, h.initrd_addr_max) ||
-	    file_read(f, ram_ptr(boot->ram, h.pref_address, len), len, start))
+	    file_load(f, ram_ptr(boot->ram, h.pref_address, len), len, start))
 		return -1;
 
 	fill_boot_params(boot, &h);

@@ -17,6 +17,7 @@
 
 #include "complain.h"
 #include "console.h"
+#include "thread.h"
 
 #define COLLECT_NS	3000000
 #define CTRL_A		0x01
@@ -121,7 +122,7 @@ int console_init(struct console *c)
 	pthread_cond_init(&c->emptied, NULL);
 	sigfillset(&all);
 	pthread_sigmask(SIG_BLOCK, &all, &old);
-	err = pthread_create(&c->writer, NULL, writer, c);
+	err = thread_start(&c->writer, writer, c);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (err)
 		return complain("cannot start a thread: %s", strerror(err));

@@ -190,7 +190,7 @@ static int load_segments(const struct boot *boot, const struct elf *elf)
 		const struct elf64_phdr *ph = &elf->ph[i];
 
 		if (ph->p_type == PT_LOAD &&
-		    file_read(&boot->kernel, ram_ptr(boot->ram, ph->p_paddr, ph->p_filesz),
+		    file_load(&boot->kernel, ram_ptr(boot->ram, ph->p_paddr, ph->p_filesz),
 			      ph->p_filesz, ph->p_offset))
 			return -1;
 	}

@@ -19,6 +19,7 @@ typedef __s64 s64;
 #define ATTRIBUTE(x)		__attribute__((x))
 #define __packed		ATTRIBUTE(__packed__)
 #define __unused		ATTRIBUTE(__unused__)
+#define __noinline		ATTRIBUTE(__noinline__)
 #define __printf(a, b)		ATTRIBUTE(__format__(__printf__, a, b))
 
 #define ARRAY_SIZE(a)		(sizeof(a) / sizeof((a)[0]))

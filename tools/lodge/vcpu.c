@@ -10,6 +10,7 @@
 
 #include "complain.h"
 #include "machine.h"
+#include "thread.h"
 #include "vcpu.h"
 
 /* --- exits: each answers one, and returns whether the vCPU goes on ------------ */
@@ -156,7 +157,7 @@ int vcpu_create(struct vcpu *v, struct machine *machine, unsigned int id)
 int vcpu_start(struct vcpu *v)
 {
 	char name[16];
-	int err = pthread_create(&v->thread, NULL, run_loop, v);
+	int err = thread_start(&v->thread, run_loop, v);
 
 	if (err)
 		return complain("cannot start the thread of vCPU %u: %s", v->id, strerror(err));

@@ -34,6 +34,7 @@ TRACE_EVENT(lodge_exit,
 		__field(u32, reason)
 		__field(u64, rip)
 		__field(u64, qualification)
+		__field(u32, ecx)	/* of RDMSR and WRMSR: the MSR */
 		__field(u64, tsc)
 	),
 	TP_fast_assign(
@@ -41,11 +42,12 @@ TRACE_EVENT(lodge_exit,
 		__entry->reason = vcpu->vmx.exit_reason;
 		__entry->rip = lodge_rip_read(vcpu);
 		__entry->qualification = vmcs_read(VMCS_EXIT_QUALIFICATION);
+		__entry->ecx = vcpu->regs[LODGE_RCX];
 		__entry->tsc = vmx_guest_time(vcpu);
 	),
-	TP_printk("vcpu %u reason %u rip 0x%llx qualification 0x%llx guest_tsc %llu",
+	TP_printk("vcpu %u reason %u rip 0x%llx qualification 0x%llx ecx 0x%x guest_tsc %llu",
 		  __entry->id, __entry->reason, __entry->rip, __entry->qualification,
-		  __entry->tsc)
+		  __entry->ecx, __entry->tsc)
 );
 
 #endif

@@ -314,10 +314,8 @@ static bool vmx_end_offer(struct lodge_vcpu *vcpu)
 	vmx_unload_pkru(vcpu);
 	done = pv_eoi_end(vcpu);
 	vmx_reload_pkru(vcpu);
-	if (done) {
+	if (done)
 		vcpu->vmx.exit_offered = 0;
-		vcpu->vmx.exit_reason &= ~VMX_EXIT_OFFERED;
-	}
 	return done;
 }
 
@@ -373,13 +371,17 @@ static noinline bool vmx_note_odd_exit(struct lodge_vcpu *vcpu)
 {
 	struct vmx_vcpu *v = &vcpu->vmx;
 
+	v->exit_reason &= ~VMX_EXIT_OFFERED;
 	vmx_note_exit(vcpu, min_t(u32, v->exit_reason & VMX_EXIT_REASON_BASIC,
 				  LODGE_NR_HW_EXITS - 1));
 	if (v->exit_reason & VMX_EXIT_ENTRY_FAILED)
 		return false;	/* and VMLAUNCH has not launched */
 	vcpu->entry.flags |= BIT(VMX_ENTRY_RESUME_BIT);
 	v->injected.info = 0;
-	return !(v->exit_reason & VMX_EXIT_OFFERED) || vmx_end_offer(vcpu);
+	if (!v->exit_offered || vmx_end_offer(vcpu))
+		return true;
+	v->exit_reason |= VMX_EXIT_OFFERED;	/* for vmx_handle_odd() */
+	return false;
 }
 
 /* Deal with an exit if that is fast. Return: enter again. */

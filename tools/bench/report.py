@@ -71,7 +71,8 @@ MARKS = [
     (("vm_life",), "default", 0.5, "x KVM"),
     (("mem_idle_vm",), "default", 0.5, "x KVM"),
     (("boot", "boot_guest"), "off", 60e6, "ticks"),
-    (("boot_exits", "boot_exits_timer", "boot_exits_interrupt"), "off", 3000, "exits"),
+    (("boot_exits", "boot_exits_timer", "boot_exits_interrupt", "boot_exits_arming"), "off",
+     3000, "exits"),
 ]
 
 

@@ -5,6 +5,7 @@
  * its init sleeps.
  */
 #include <signal.h>
+#include <stdarg.h>
 #include <sys/wait.h>
 
 #include "bench.h"
@@ -33,7 +34,7 @@ static void exec_lodge(const struct backend *be, const char *run)
 {
 	char append[128];
 
-	snprintf(append, sizeof(append), "console=ttyS0 quiet tag=" TAG " run=\"%s\"", run);
+	snprintf(append, sizeof(append), "console=ttyS0 quiet nokaslr tag=" TAG " run=\"%s\"", run);
 	require(freopen("/dev/null", "r", stdin));
 	execlp("lodge", "lodge", "run", "--kernel", boot_files.kernel, "--initrd",
 	       boot_files.initrd, "--mem", "128M", "--append", append,
@@ -108,16 +109,24 @@ static void bench_boot(const struct backend *be)
 
 /* ---------------------------------------------------------------- exits by reason */
 
-/* The event that each back end has for an exit, and its field of the reason. */
+/*
+ * The event that each back end has for an exit, and its field of the reason; and for
+ * WRMSR the event, its field of the MSR, and what else tells a write.
+ */
 struct exit_event {
 	const struct backend *be;
 	const char *dir;
 	const char *key;
+	const char *wrmsr_dir;
+	const char *wrmsr_key;
+	const char *wrmsr_filter;
 };
 
 static const struct exit_event exit_events[] = {
-	{ &lodge_backend, TRACING "events/lodge/lodge_exit", "reason" },
-	{ &kvm_backend, TRACING "events/kvm/kvm_exit", "exit_reason" },
+	{ &lodge_backend, TRACING "events/lodge/lodge_exit", "reason",
+	  TRACING "events/lodge/lodge_exit", "ecx", "reason==32" },
+	{ &kvm_backend, TRACING "events/kvm/kvm_exit", "exit_reason",
+	  TRACING "events/kvm/kvm_msr", "ecx", "write==1" },
 };
 
 /* Basic exit reasons (SDM 3D appendix C) by name. */
@@ -150,16 +159,27 @@ static const struct exit_event *event_of(const struct backend *be)
 	return &exit_events[i];
 }
 
-static void set_event(const char *dir, const char *file, const char *format, const char *key)
+static void set_event(const char *dir, const char *file, const char *format, ...)
 {
 	char path[128], text[128];
+	va_list args;
 	int ret;
 
 	snprintf(path, sizeof(path), "%s/%s", dir, file);
-	snprintf(text, sizeof(text), format, key);
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
 	ret = write_text(path, text);
 	if (ret)
 		test_fail("%s: %s", path, strerror(-ret));
+}
+
+/* Both histograms; @how is empty, ":pause", or with "!" before them to remove them. */
+static void set_histograms(const struct exit_event *e, const char *not, const char *how)
+{
+	set_event(e->dir, "trigger", "%shist:keys=%s%s", not, e->key, how);
+	set_event(e->wrmsr_dir, "trigger", "%shist:keys=%s%s if %s", not, e->wrmsr_key, how,
+		  e->wrmsr_filter);
 }
 
 static void report_reason(u32 reason, u64 nr)
@@ -173,22 +193,56 @@ static void report_reason(u32 reason, u64 nr)
 	report_value(name, "exits", nr);
 }
 
-/* Lines "{ reason:  48 } hitcount:  1234"; the kernel names the key. */
-static void report_exits(const struct exit_event *e)
+/*
+ * The next line "{ KEY:  48 } hitcount:  1234" of a histogram, whose key the kernel names;
+ * false after the last.
+ */
+static bool next_count(FILE *f, const char *key, unsigned long long *value,
+		       unsigned long long *nr)
 {
-	unsigned long long reason, nr;
 	char line[256], format[64];
-	u64 all = 0, asked = 0;
+
+	snprintf(format, sizeof(format), "{ %s: %%llu } hitcount: %%llu", key);
+	while (fgets(line, sizeof(line), f))
+		if (sscanf(line, format, value, nr) == 2)
+			return true;
+	return false;
+}
+
+static FILE *open_histogram(const char *dir)
+{
+	char path[128];
 	FILE *f;
 
-	snprintf(line, sizeof(line), "%s/hist", e->dir);
-	f = fopen(line, "re");
+	snprintf(path, sizeof(path), "%s/hist", dir);
+	f = fopen(path, "re");
 	require(f);
-	snprintf(format, sizeof(format), "{ %s: %%llu } hitcount: %%llu", e->key);
-	while (fgets(line, sizeof(line), f)) {
-		if (sscanf(line, format, &reason, &nr) != 2)
-			continue;
-		report_reason(reason & 0xffff, nr);
+	return f;
+}
+
+/* How often the guest has armed its timer: WRMSRs of the TSC deadline. */
+static u64 count_arming(const struct exit_event *e)
+{
+	FILE *f = open_histogram(e->wrmsr_dir);
+	unsigned long long msr, nr;
+	u64 arming = 0;
+
+	while (next_count(f, e->wrmsr_key, &msr, &nr))
+		if (msr == MSR_TSC_DEADLINE)
+			arming = nr;
+	fclose(f);
+	require(arming);
+	return arming;
+}
+
+static void report_exits(const struct exit_event *e)
+{
+	FILE *f = open_histogram(e->dir);
+	unsigned long long reason, nr;
+	u64 all = 0, asked = 0;
+
+	while (next_count(f, e->key, &reason, &nr)) {
+		report_reason(reason, nr);
 		all += nr;
 		/* Interrupts and timers are the host's clock, not the guest's doing. */
 		if (reason > 1 && reason != 52)
@@ -198,6 +252,7 @@ static void report_exits(const struct exit_event *e)
 	require(asked);
 	report_value("boot_exits", "exits", all);
 	report_value("boot_exits_asked", "exits", asked);
+	report_value("boot_exits_arming", "exits", count_arming(e));
 }
 
 /* The guest's own ticks by the last event; only lodge tells them. */
@@ -223,21 +278,21 @@ static void bench_boot_exits(const struct backend *be)
 {
 	const struct exit_event *e = event_of(be);
 
-	set_event(TRACING, "buffer_size_kb", "%s", "64");
-	set_event(TRACING, "trace", "%s", "");
-	set_event(e->dir, "trigger", "hist:keys=%s", e->key);
+	set_event(TRACING, "buffer_size_kb", "64");
+	set_event(TRACING, "trace", "");
+	set_histograms(e, "", "");
 	if (be == &lodge_backend)
-		set_event(e->dir, "enable", "%s", "1");
+		set_event(e->dir, "enable", "1");
 	start_guest(&guest, be, "true");
 	listen_until(&guest, BEGIN);
 	if (be == &lodge_backend)
-		set_event(e->dir, "enable", "%s", "0");
-	set_event(e->dir, "trigger", "hist:keys=%s:pause", e->key);
+		set_event(e->dir, "enable", "0");
+	set_histograms(e, "", ":pause");
 	end_guest(&guest);
 	report_exits(e);
 	if (be == &lodge_backend)
 		report_guest_ticks();
-	set_event(e->dir, "trigger", "!hist:keys=%s", e->key);
+	set_histograms(e, "!", "");
 }
 
 const struct bench whole_benches[] = {

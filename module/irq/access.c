@@ -116,7 +116,10 @@ static void write_icr(struct lapic *apic, u32 offset, u32 value)
 /* An illegal vector is the sender's error and the receiver's (SDM 3A 11.5.3). */
 static void write_self_ipi(struct lapic *apic, u32 offset, u32 value)
 {
-	lapic_send_icr(apic, APIC_DEST_SELF | APIC_DM_FIXED | value, 0);
+	if (value < LAPIC_FIRST_VECTOR)
+		lapic_error(apic, APIC_ESR_SENDILL, true);
+	if (lapic_software_enabled(apic))
+		lapic_raise(apic, value, false, true);
 }
 
 static void write_tmict(struct lapic *apic, u32 offset, u32 value)

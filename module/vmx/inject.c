@@ -325,7 +325,11 @@ void vmx_inject(struct lodge_vcpu *vcpu)
 		vmx_write_event(vcpu, vector | EVENT(LODGE_EVENT_INTERRUPT) | VMX_INTR_VALID, 0, 0);
 		if (vcpu->pv_eoi.msr & KVM_MSR_ENABLED)
 			vmx_offer_eoi(vcpu, vector);
-		vector = lapic_next_vector(vcpu);
+		/*
+		 * It was the highest, so what else waits is of no higher class and has
+		 * to wait for its EOI. What has come since has a request of its own.
+		 */
+		vector = -1;
 	}
 	/*
 	 * A CPU may or may not hold back the NMI window under the shadow of STI (SDM

@@ -16,9 +16,11 @@
 
 /* --- wires between the devices ---------------------------------------------- */
 
+/* Nothing else wakes it: a write that fails, as any call may once, is done again. */
 static void wake_main(struct machine *m)
 {
-	eventfd_write(m->wake, 1);
+	if (eventfd_write(m->wake, 1))
+		eventfd_write(m->wake, 1);
 }
 
 static void send_msi(void *arg, u64 address, u32 data)

@@ -28,6 +28,7 @@
 #include "cpu/cpu.h"
 #include "ept/ept.h"
 #include "irq/lapic.h"
+#include "irq/signals.h"
 #include "pv/pv.h"
 #include "types.h"
 #include "vmx/vmx.h"
@@ -61,6 +62,7 @@ enum lodge_request {
  * @tsc_offset: guest TSC - host TSC of a new vCPU, so that all start alike; [c]
  *	but for a resume, when nothing runs
  * @clock: its kvmclock; a lock of its own
+ * @signals: by what devices interrupt it; a lock of its own
  */
 struct lodge_vm {
 	refcount_t refs;
@@ -72,6 +74,7 @@ struct lodge_vm {
 	struct list_head all;
 	u64 tsc_offset;
 	struct lodge_vmclock clock;
+	struct lodge_signals signals;
 };
 
 /**

@@ -31,6 +31,8 @@ static long lodge_get_info(void *object, void *arg)
 	info->gpa_bits = ept_caps.gpa_bits;
 	info->tsc_khz = tsc_khz;
 	info->max_regions = LODGE_MAX_REGIONS;
+	info->max_routes = LODGE_MAX_ROUTES;
+	info->reserved2 = 0;
 	return 0;
 }
 

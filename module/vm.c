@@ -65,6 +65,7 @@ static struct lodge_vm *lodge_vm_create(void)
 	if (ret)
 		goto err_disown;
 	lodge_vmclock_init(vm);
+	lodge_signals_init(&vm->signals);
 	vm->tsc_offset = -rdtsc();
 	spin_lock(&lodge_vms_lock);
 	list_add(&vm->all, &lodge_vms);
@@ -101,6 +102,7 @@ void lodge_vm_put(struct lodge_vm *vm)
 	spin_lock(&lodge_vms_lock);
 	list_del(&vm->all);
 	spin_unlock(&lodge_vms_lock);
+	lodge_signals_destroy(&vm->signals);
 	/* Memory first: until it is gone, the notifier kicks vCPUs. */
 	lodge_mem_destroy(&vm->mem);
 	for (i = 0; i < LODGE_MAX_VCPUS; i++)
@@ -287,8 +289,29 @@ static long lodge_vm_msi(void *object, void *arg)
 	return lapic_send_msi(object, msi->address, msi->data);
 }
 
+static long lodge_vm_irq_routes(void *object, void *arg)
+{
+	struct lodge_irq_routes *req = arg;
+	struct lodge_route *routes;
+	long ret;
+
+	if (req->flags || req->nr > LODGE_MAX_ROUTES)
+		return -EINVAL;
+	routes = kvmalloc_array(req->nr ?: 1, sizeof(*routes), GFP_KERNEL_ACCOUNT);
+	if (!routes)
+		return -ENOMEM;
+	ret = -EFAULT;
+	if (!copy_from_user(routes, u64_to_user_ptr(req->routes),
+			    array_size(req->nr, sizeof(*routes))))
+		ret = lodge_routes_set(object, routes, req->nr, &req->bad);
+	kvfree(routes);
+	return ret;
+}
+
 static const struct lodge_call lodge_vm_calls[] = {
 	LODGE_CALL(LODGE_VM_MSI, lodge_msi, reserved, LODGE_OUT_NEVER, lodge_vm_msi),
+	LODGE_CALL(LODGE_VM_IRQ_ROUTES, lodge_irq_routes, bad, LODGE_OUT_ERRORS,
+		   lodge_vm_irq_routes),
 	LODGE_CALL(LODGE_VM_CREATE_VCPU, lodge_create_vcpu, reserved, LODGE_OUT_NEVER,
 		   lodge_vm_create_vcpu),
 	LODGE_CALL(LODGE_VM_MEM_UPDATE, lodge_mem_update, bad, LODGE_OUT_ERRORS,

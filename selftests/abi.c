@@ -115,6 +115,16 @@ static void fill_msi(void *arg)
 	m->data = 0x41;
 }
 
+static struct lodge_route one_route = { .address = APIC_BASE_ADDR, .data = 0x41 };
+
+static void fill_routes(void *arg)
+{
+	struct lodge_irq_routes *r = arg;
+
+	r->routes = (uintptr_t)&one_route;
+	r->nr = 1;
+}
+
 static void fill_inject(void *arg)
 {
 	struct lodge_inject *i = arg;
@@ -147,6 +157,7 @@ static const struct call {
 	CALL(VM, VM_CLOCK_GET, lodge_clock, 32, fill_nothing),
 	CALL(VM, VM_CLOCK_SET, lodge_clock, 32, fill_nothing),
 	CALL_R(VM, VM_MSI, lodge_msi, 24, fill_msi),
+	CALL(VM, VM_IRQ_ROUTES, lodge_irq_routes, 24, fill_routes),
 	CALL_R(VCPU, VCPU_GET_STATE, lodge_vcpu_state, 592, fill_nothing),
 	CALL_R(VCPU, VCPU_SET_STATE, lodge_vcpu_state, 592, fill_nothing),
 	CALL(VCPU, VCPU_SET_CPUID, lodge_cpuid, 24, fill_set_cpuid),
@@ -395,6 +406,7 @@ static const struct out_member out_members[] = {
 	OUT(GET_INFO, lodge_info, features),
 	OUT(GET_INFO, lodge_info, status),
 	OUT(GET_INFO, lodge_info, owner),
+	OUT(GET_INFO, lodge_info, max_routes),
 	OUT(VM_MEM_UPDATE, lodge_mem_update, bad),
 	OUT(VM_CLOCK_GET, lodge_clock, guest_ns),
 	OUT(VM_CLOCK_GET, lodge_clock, host_tsc),

@@ -99,6 +99,8 @@ void lapic_end_alone(struct lodge_vcpu *vcpu, u8 vector);
 
 /* Messages; any thread. Number of vCPUs that took it; MSI: or -EINVAL. */
 int lapic_send(struct lodge_vm *vm, struct lodge_vcpu *source, const struct lapic_message *msg);
+int lapic_msi_message(u64 address, u32 data, struct lapic_message *msg);
+int lapic_message_check(const struct lapic_message *msg);
 int lapic_send_msi(struct lodge_vm *vm, u64 address, u32 data);
 
 /* State for LODGE_STATE_LAPIC; owner. */

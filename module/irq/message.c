@@ -281,20 +281,22 @@ void lapic_send_icr(struct lapic *apic, u32 low, u32 dest)
 #define MSI_DATA_LEVEL		BIT(15)
 
 /**
- * lapic_send_msi() - send a message-signalled interrupt
- * @vm: the VM; the caller has a reference
+ * lapic_msi_message() - what a message-signalled interrupt is for the APICs
  * @address: message address
  * @data: message data
+ * @msg: out: the message
  *
  * With the redirection hint a logical destination stands for one of its CPUs,
  * the one of lowest priority (SDM 3A 11.11.1).
  *
- * Context: any thread, hard interrupts included; no lock needed.
- * Return: number of vCPUs that took it; -EINVAL when @address is no MSI address.
+ * Context: any.
+ * Return: 0; -EINVAL when @address is no MSI address.
  */
-int lapic_send_msi(struct lodge_vm *vm, u64 address, u32 data)
+int lapic_msi_message(u64 address, u32 data, struct lapic_message *msg)
 {
-	struct lapic_message msg = {
+	if (address >> 20 != MSI_ADDRESS_BASE)
+		return -EINVAL;
+	*msg = (struct lapic_message) {
 		.dest = (address >> 12) & 0xff,
 		.vector = data & APIC_VECTOR_MASK,
 		.mode = GET_APIC_DELIVERY_MODE(data),
@@ -302,13 +304,47 @@ int lapic_send_msi(struct lodge_vm *vm, u64 address, u32 data)
 		.level = data & MSI_DATA_LEVEL,
 		.assert = data & MSI_DATA_ASSERT,
 	};
+	if (address & MSI_ADDRESS_HINT && msg->logical && msg->mode == MODE_FIXED)
+		msg->mode = MODE_LOWEST;
+	return 0;
+}
 
-	if (address >> 20 != MSI_ADDRESS_BASE)
+/* A level goes down without a word to the APIC; SIPIs are the CPUs' own. */
+static bool device_may_send(const struct lapic_message *msg)
+{
+	return (!msg->level || msg->assert) && msg->mode != MODE_SIPI;
+}
+
+/**
+ * lapic_message_check() - can a device's message do anything at all?
+ * @msg: the message
+ *
+ * Context: any.
+ * Return: 0; -EINVAL when no APIC in any state would take it.
+ */
+int lapic_message_check(const struct lapic_message *msg)
+{
+	if (!deliver[msg->mode & 7] || !device_may_send(msg))
 		return -EINVAL;
-	/* A level goes down without a word to the APIC; SIPIs are the CPUs' own. */
-	if ((msg.level && !msg.assert) || msg.mode == MODE_SIPI)
-		return 0;
-	if (address & MSI_ADDRESS_HINT && msg.logical && msg.mode == MODE_FIXED)
-		msg.mode = MODE_LOWEST;
-	return lapic_send(vm, NULL, &msg);
+	if (msg->mode <= MODE_LOWEST && msg->vector < LAPIC_FIRST_VECTOR)
+		return -EINVAL;
+	return 0;
+}
+
+/**
+ * lapic_send_msi() - send a message-signalled interrupt
+ * @vm: the VM; the caller has a reference
+ * @address: message address
+ * @data: message data
+ *
+ * Context: any thread, hard interrupts included; no lock needed.
+ * Return: number of vCPUs that took it; -EINVAL when @address is no MSI address.
+ */
+int lapic_send_msi(struct lodge_vm *vm, u64 address, u32 data)
+{
+	struct lapic_message msg;
+
+	if (lapic_msi_message(address, data, &msg))
+		return -EINVAL;
+	return device_may_send(&msg) ? lapic_send(vm, NULL, &msg) : 0;
 }

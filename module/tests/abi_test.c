@@ -48,7 +48,7 @@ struct layout_row {
 	  __alignof__(((struct s *)0)->m), offsetof(struct s, m), want }
 
 static const struct layout_row layout[] = {
-	CALL(lodge_info, 88),
+	CALL(lodge_info, 96),
 	M(lodge_info, size, 0),
 	M(lodge_info, flags, 4),
 	M(lodge_info, features, 8),
@@ -62,6 +62,8 @@ static const struct layout_row layout[] = {
 	M(lodge_info, max_regions, 48),
 	M(lodge_info, reserved, 52),
 	M(lodge_info, owner, 56),
+	M(lodge_info, max_routes, 88),
+	M(lodge_info, reserved2, 92),
 
 	DATA(lodge_cpuid_entry, 32),
 	M(lodge_cpuid_entry, leaf, 0),
@@ -138,6 +140,20 @@ static const struct layout_row layout[] = {
 	M(lodge_msi, address, 8),
 	M(lodge_msi, data, 16),
 	M(lodge_msi, reserved, 20),
+
+	DATA(lodge_route, 32),
+	M(lodge_route, id, 0),
+	M(lodge_route, flags, 4),
+	M(lodge_route, address, 8),
+	M(lodge_route, data, 16),
+	M(lodge_route, reserved, 20),
+
+	CALL(lodge_irq_routes, 24),
+	M(lodge_irq_routes, size, 0),
+	M(lodge_irq_routes, flags, 4),
+	M(lodge_irq_routes, routes, 8),
+	M(lodge_irq_routes, nr, 16),
+	M(lodge_irq_routes, bad, 20),
 
 	DATA(lodge_gprs, 144),
 	M(lodge_gprs, reg, 0),
@@ -394,6 +410,7 @@ static const struct number_row call_numbers[] = {
 	V(LODGE_VM_CLOCK_GET, 0xdf25),
 	V(LODGE_VM_CLOCK_SET, 0xdf26),
 	V(LODGE_VM_MSI, 0xdf27),
+	V(LODGE_VM_IRQ_ROUTES, 0xdf28),
 	V(LODGE_VCPU_RUN, 0xdf40),
 	V(LODGE_VCPU_KICK, 0xdf41),
 	V(LODGE_VCPU_GET_STATE, 0xdf42),

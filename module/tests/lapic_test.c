@@ -1202,6 +1202,105 @@ static void lapic_state_refused(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, lapic_check_state(vcpu, st), -EINVAL);
 }
 
+/* ------------------------------------------------------------------- routes */
+
+#define ROUTE(n, a, d)	{ .id = (n), .address = (a), .data = (d) }
+
+static void routes_refused(struct kunit *test)
+{
+	static const struct lodge_route cases[] = {
+		ROUTE(LODGE_MAX_ROUTES, 0xfee00000, 0x40),
+		ROUTE(U32_MAX, 0xfee00000, 0x40),
+		ROUTE(1, 0xfee00000, 0x40),	/* there is a 1 already */
+		ROUTE(2, 0xfed00000, 0x40),
+		ROUTE(2, 0x1fee00000, 0x40),
+		ROUTE(2, 0xfee00000, 0x0f),
+		ROUTE(2, 0xfee00000, 0),
+		ROUTE(2, 0xfee00000, APIC_DM_LOWEST | 0x0f),
+		ROUTE(2, 0xfee00000, APIC_DM_SMI),
+		ROUTE(2, 0xfee00000, 0x340),	/* a reserved mode */
+		ROUTE(2, 0xfee00000, APIC_DM_STARTUP | 0x40),
+		ROUTE(2, 0xfee00000, APIC_DM_EXTINT | 0x40),
+		ROUTE(2, 0xfee00000, 0x8040),	/* a level goes down */
+		{ .id = 2, .address = 0xfee00000, .data = 0x40, .flags = 1 },
+		{ .id = 2, .address = 0xfee00000, .data = 0x40, .reserved = 1 },
+	};
+	struct lodge_route routes[3] = { ROUTE(1, 0xfee01000, 0x40), {},
+					 ROUTE(3, 0xfee01000, 0x42) };
+	struct lapic_fixture *f = test->priv;
+	u32 i, bad;
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		routes[1] = cases[i];
+		bad = U32_MAX;
+		KUNIT_EXPECT_EQ_MSG(test, lodge_routes_set(f->vm, routes, 3, &bad), -EINVAL,
+				    "case %u", i);
+		KUNIT_EXPECT_EQ_MSG(test, bad, 1u, "case %u", i);
+		KUNIT_EXPECT_EQ_MSG(test, lodge_route_send(f->vm, 1), -ENOENT, "case %u", i);
+	}
+}
+
+static void routes_send(struct kunit *test)
+{
+	static const struct lodge_route routes[] = {
+		ROUTE(LODGE_MAX_ROUTES - 1, 0xfee02000, 0x40),
+		ROUTE(0, 0xfeeff000, 0x41),
+		ROUTE(5, 0xfee01000, 0xc042),
+		ROUTE(6, 0xfee03000, 0x43),	/* nobody has that id */
+		ROUTE(7, 0xfee02000, APIC_DM_NMI),
+		ROUTE(8, 0xfee00000, 0x10),
+	};
+	static const struct {
+		u32 id;
+		int taken;
+		u8 vector;
+		u32 want;
+		enum lodge_request req;
+	} cases[] = {
+		{ LODGE_MAX_ROUTES - 1, 1, 0x40, 0x4, LODGE_REQ_IRQ },
+		{ 0, 4, 0x41, 0xf, LODGE_REQ_IRQ },
+		{ 5, 1, 0x42, 0x2, LODGE_REQ_IRQ },
+		{ 6, 0, 0x43, 0, LODGE_REQ_IRQ },
+		{ 7, 1, 0, 0x4, LODGE_REQ_NMI },
+		{ 8, 1, 0x10, 0x1, LODGE_REQ_IRQ },
+		{ 1, -ENOENT, 0x40, 0, LODGE_REQ_IRQ },
+		{ LODGE_MAX_ROUTES, -ENOENT, 0x40, 0, LODGE_REQ_IRQ },
+		{ U32_MAX, -ENOENT, 0x40, 0, LODGE_REQ_IRQ },
+	};
+	struct lapic_fixture *f = test->priv;
+	u32 i, bad;
+
+	KUNIT_ASSERT_EQ(test, lodge_routes_set(f->vm, routes, ARRAY_SIZE(routes), &bad), 0);
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		restart(f, false);
+		KUNIT_EXPECT_EQ_MSG(test, lodge_route_send(f->vm, cases[i].id), cases[i].taken,
+				    "case %u", i);
+		KUNIT_EXPECT_EQ_MSG(test, reached(f, cases[i].vector, cases[i].req),
+				    cases[i].want, "case %u", i);
+	}
+}
+
+/* The new table counts alone; a refused one not at all. */
+static void routes_replaced(struct kunit *test)
+{
+	static const struct lodge_route first[] = { ROUTE(0, 0xfee01000, 0x40),
+						    ROUTE(9, 0xfee01000, 0x41) };
+	static const struct lodge_route second[] = { ROUTE(0, 0xfee02000, 0x50) };
+	static const struct lodge_route wrong[] = { ROUTE(0, 0xfee02000, 1) };
+	struct lapic_fixture *f = test->priv;
+	u32 bad;
+
+	KUNIT_ASSERT_EQ(test, lodge_routes_set(f->vm, first, 2, &bad), 0);
+	KUNIT_ASSERT_EQ(test, lodge_routes_set(f->vm, second, 1, &bad), 0);
+	KUNIT_EXPECT_EQ(test, lodge_route_send(f->vm, 9), -ENOENT);
+	KUNIT_EXPECT_EQ(test, lodge_routes_set(f->vm, wrong, 1, &bad), -EINVAL);
+	KUNIT_EXPECT_EQ(test, lodge_route_send(f->vm, 0), 1);
+	KUNIT_EXPECT_EQ(test, reached(f, 0x50, LODGE_REQ_IRQ), 0x4u);
+	KUNIT_EXPECT_EQ(test, reached(f, 0x40, LODGE_REQ_IRQ), 0u);
+	KUNIT_EXPECT_EQ(test, lodge_routes_set(f->vm, NULL, 0, &bad), 0);
+	KUNIT_EXPECT_EQ(test, lodge_route_send(f->vm, 0), -ENOENT);
+}
+
 /* ------------------------------------------------------------------ fixture */
 
 static struct lodge_vcpu *make_vcpu(struct kunit *test, struct lodge_vm *vm, u32 id)
@@ -1233,6 +1332,7 @@ static int lapic_test_init(struct kunit *test)
 	f->vm = kunit_kzalloc(test, sizeof(*f->vm), GFP_KERNEL);
 	if (!f->vm)
 		return -ENOMEM;
+	lodge_signals_init(&f->vm->signals);
 
 	for (i = 0; i < NR_VCPUS; i++) {
 		f->vcpu[i] = make_vcpu(test, f->vm, test_ids[i]);
@@ -1249,6 +1349,8 @@ static void lapic_test_exit(struct kunit *test)
 	struct lapic_fixture *f = test->priv;
 	u32 i;
 
+	if (f && f->vm)
+		lodge_signals_destroy(&f->vm->signals);
 	for (i = 0; f && i < NR_VCPUS; i++)
 		if (f->vcpu[i])
 			lapic_destroy(f->vcpu[i]);
@@ -1280,6 +1382,9 @@ static struct kunit_case lapic_cases[] = {
 	KUNIT_CASE(lapic_timer_modes),
 	KUNIT_CASE(lapic_state_round_trip),
 	KUNIT_CASE(lapic_state_refused),
+	KUNIT_CASE(routes_refused),
+	KUNIT_CASE(routes_send),
+	KUNIT_CASE(routes_replaced),
 	{}
 };
 

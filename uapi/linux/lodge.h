@@ -47,6 +47,7 @@
 #define LODGE_VM_CLOCK_GET		_IO(LODGE_IOC_TYPE, 0x25)
 #define LODGE_VM_CLOCK_SET		_IO(LODGE_IOC_TYPE, 0x26)
 #define LODGE_VM_MSI			_IO(LODGE_IOC_TYPE, 0x27)
+#define LODGE_VM_IRQ_ROUTES		_IO(LODGE_IOC_TYPE, 0x28)
 
 /* Calls on a vCPU. */
 #define LODGE_VCPU_RUN			_IO(LODGE_IOC_TYPE, 0x40)
@@ -100,6 +101,8 @@
  * @max_regions: out: memory regions a VM may have
  * @reserved: must be 0
  * @owner: out: when @status is EBUSY, who owns VMX ("kvm", "unknown"); NUL-terminated
+ * @max_routes: out: routes a VM may have; ids run from 0 to @max_routes - 1
+ * @reserved2: out: 0
  */
 struct lodge_info {
 	__u32 size;
@@ -115,6 +118,8 @@ struct lodge_info {
 	__u32 max_regions;
 	__u32 reserved;
 	char owner[32];
+	__u32 max_routes;
+	__u32 reserved2;
 };
 
 /* struct lodge_cpuid_entry.flags */
@@ -332,6 +337,45 @@ struct lodge_msi {
 	__u64 address;
 	__u32 data;
 	__u32 reserved;
+};
+
+/**
+ * struct lodge_route - what one interrupt source of the VM sends
+ * @id: the source's number, below lodge_info.max_routes
+ * @flags: must be 0
+ * @address: address of its message, as in struct lodge_msi
+ * @data: data of its message
+ * @reserved: must be 0
+ *
+ * The message must be one that could reach somebody: delivery mode fixed or lowest
+ * priority with a vector of 16 or more, NMI or INIT; not the deassertion of a level.
+ */
+struct lodge_route {
+	__u32 id;
+	__u32 flags;
+	__u64 address;
+	__u32 data;
+	__u32 reserved;
+};
+
+/**
+ * struct lodge_irq_routes - replace the VM's routes (LODGE_VM_IRQ_ROUTES)
+ * @size: in: sizeof(struct lodge_irq_routes)
+ * @flags: in: must be 0
+ * @routes: in: pointer to an array of struct lodge_route, each id at most once
+ * @nr: in: its length, at most lodge_info.max_routes; 0: no routes
+ * @bad: out: when the call fails because of one route, its index
+ *
+ * All or nothing, and at once: a source sends by the old table or by the new. When the
+ * call returns, nothing is sent by the old one any more. A source without a route sends
+ * nothing.
+ */
+struct lodge_irq_routes {
+	__u32 size;
+	__u32 flags;
+	__u64 routes;
+	__u32 nr;
+	__u32 bad;
 };
 
 /* -------------------------------------------------------------- vCPU state */

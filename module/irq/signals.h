@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The door of irq/ for devices outside of the module: by what they interrupt the guest,
+ * without asking a vCPU's thread.
+ *
+ * Whoever sends finds what it needs in arrays that are replaced whole, under SRCU, and
+ * takes no lock. One SRCU serves all VMs: its readers do not sleep, so nobody waits for
+ * long, and a VM without devices pays nothing.
+ */
+#ifndef LODGE_SIGNALS_H
+#define LODGE_SIGNALS_H
+
+#include <linux/lodge.h>
+#include <linux/mutex.h>
+#include <linux/srcu.h>
+
+#include "../types.h"
+#include "lapic.h"
+
+#define LODGE_MAX_ROUTES	4096
+
+/**
+ * struct lodge_route_entry - a route, decoded
+ * @used: there is one
+ * @msg: what it sends
+ */
+struct lodge_route_entry {
+	bool used;
+	struct lapic_message msg;
+};
+
+/**
+ * struct lodge_route_table - a VM's routes; constant once published
+ * @nr: ids from here on have none
+ * @route: by id
+ */
+struct lodge_route_table {
+	u32 nr;
+	struct lodge_route_entry route[];
+};
+
+/**
+ * struct lodge_signals - a VM's ways for devices to interrupt it
+ * @lock: serializes changes
+ * @routes: NULL: none; replaced under @lock, read under lodge_signals_srcu
+ */
+struct lodge_signals {
+	struct mutex lock;	/* protects: see above */
+	struct lodge_route_table __rcu *routes;
+};
+
+extern struct srcu_struct lodge_signals_srcu;
+
+void lodge_signals_init(struct lodge_signals *signals);
+void lodge_signals_destroy(struct lodge_signals *signals);
+
+/* route.c */
+int lodge_routes_set(struct lodge_vm *vm, const struct lodge_route *routes, u32 nr, u32 *bad);
+int lodge_route_send(struct lodge_vm *vm, u32 id);
+
+#endif

@@ -65,6 +65,13 @@ static inline void lodge_vm_flags_clear(struct vm_area_struct *vma, unsigned lon
 }
 #endif
 
+/* Add one to an eventfd's count. */
+#ifdef HAVE_EVENTFD_SIGNAL_N
+#define lodge_eventfd_signal(ctx)	eventfd_signal(ctx, 1)
+#else
+#define lodge_eventfd_signal(ctx)	eventfd_signal(ctx)
+#endif
+
 /* 6.1 exports it, but no header declares it. */
 extern bool itlb_multihit_kvm_mitigation;
 

@@ -125,6 +125,9 @@ static int __init lodge_init(void)
 	ret = lodge_fpu_module_init();
 	if (ret)
 		goto err_cpuid;
+	ret = lodge_irqfd_module_init();
+	if (ret)
+		goto err_fpu;
 	kvmclock_module_init();
 	ret = misc_register(&lodge_device);
 	if (ret)
@@ -133,6 +136,8 @@ static int __init lodge_init(void)
 
 err_clock:
 	kvmclock_module_exit();
+	lodge_irqfd_module_exit();
+err_fpu:
 	lodge_fpu_module_exit();
 err_cpuid:
 	lodge_cpuid_module_exit();
@@ -145,6 +150,7 @@ static void __exit lodge_exit(void)
 {
 	misc_deregister(&lodge_device);
 	kvmclock_module_exit();
+	lodge_irqfd_module_exit();
 	lodge_fpu_module_exit();
 	lodge_cpuid_module_exit();
 	vmx_module_exit();

@@ -296,6 +296,7 @@ static noinline bool lodge_leave_for_eoi(struct lodge_vcpu *vcpu)
 
 	if (!lapic_next_eoi(vcpu, &vector))
 		return false;
+	lodge_irqfd_eoi(vcpu, vector);
 	lodge_exit_fill(vcpu, LODGE_EXIT_EOI)->eoi.vector = vector;
 	return true;
 }

@@ -308,10 +308,21 @@ static long lodge_vm_irq_routes(void *object, void *arg)
 	return ret;
 }
 
+static long lodge_vm_irqfd(void *object, void *arg)
+{
+	const struct lodge_irqfd *req = arg;
+
+	if (req->reserved)
+		return -EINVAL;
+	return req->flags & LODGE_IRQFD_F_DEASSIGN ? lodge_irqfd_deassign(object, req) :
+						     lodge_irqfd_assign(object, req);
+}
+
 static const struct lodge_call lodge_vm_calls[] = {
 	LODGE_CALL(LODGE_VM_MSI, lodge_msi, reserved, LODGE_OUT_NEVER, lodge_vm_msi),
 	LODGE_CALL(LODGE_VM_IRQ_ROUTES, lodge_irq_routes, bad, LODGE_OUT_ERRORS,
 		   lodge_vm_irq_routes),
+	LODGE_CALL(LODGE_VM_IRQFD, lodge_irqfd, reserved, LODGE_OUT_NEVER, lodge_vm_irqfd),
 	LODGE_CALL(LODGE_VM_CREATE_VCPU, lodge_create_vcpu, reserved, LODGE_OUT_NEVER,
 		   lodge_vm_create_vcpu),
 	LODGE_CALL(LODGE_VM_MEM_UPDATE, lodge_mem_update, bad, LODGE_OUT_ERRORS,

@@ -4,6 +4,7 @@
  * file; and the life of the files themselves.
  */
 #include <fcntl.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -125,6 +126,13 @@ static void fill_routes(void *arg)
 	r->nr = 1;
 }
 
+static void fill_irqfd(void *arg)
+{
+	struct lodge_irqfd *i = arg;
+
+	i->fd = eventfd(0, EFD_CLOEXEC);	/* a new one each time: they go with us */
+}
+
 static void fill_inject(void *arg)
 {
 	struct lodge_inject *i = arg;
@@ -158,6 +166,7 @@ static const struct call {
 	CALL(VM, VM_CLOCK_SET, lodge_clock, 32, fill_nothing),
 	CALL_R(VM, VM_MSI, lodge_msi, 24, fill_msi),
 	CALL(VM, VM_IRQ_ROUTES, lodge_irq_routes, 24, fill_routes),
+	CALL_R(VM, VM_IRQFD, lodge_irqfd, 24, fill_irqfd),
 	CALL_R(VCPU, VCPU_GET_STATE, lodge_vcpu_state, 592, fill_nothing),
 	CALL_R(VCPU, VCPU_SET_STATE, lodge_vcpu_state, 592, fill_nothing),
 	CALL(VCPU, VCPU_SET_CPUID, lodge_cpuid, 24, fill_set_cpuid),

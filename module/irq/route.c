@@ -17,6 +17,8 @@ DEFINE_SRCU(lodge_signals_srcu);
 void lodge_signals_init(struct lodge_signals *signals)
 {
 	mutex_init(&signals->lock);
+	INIT_LIST_HEAD(&signals->irqfds);
+	INIT_LIST_HEAD(&signals->resamplers);
 }
 
 /**
@@ -27,6 +29,7 @@ void lodge_signals_init(struct lodge_signals *signals)
  */
 void lodge_signals_destroy(struct lodge_signals *signals)
 {
+	lodge_irqfd_destroy_all(signals);
 	kvfree(rcu_access_pointer(signals->routes));
 	mutex_destroy(&signals->lock);
 }
@@ -106,13 +109,21 @@ int lodge_routes_set(struct lodge_vm *vm, const struct lodge_route *routes, u32 
 	}
 	old = rcu_replace_pointer(signals->routes, table, lockdep_is_held(&signals->lock));
 	synchronize_srcu_expedited(&lodge_signals_srcu);
+	lodge_irqfd_rerouted(signals, old, table);
 	mutex_unlock(&signals->lock);
 	kvfree(old);
 	return 0;
 }
 
-/* What source @id sends, or NULL; the caller is in an SRCU section. */
-static const struct lapic_message *find_route(const struct lodge_route_table *table, u32 id)
+/**
+ * lodge_route_find() - what a source sends
+ * @table: the routes, or NULL; they do not go meanwhile
+ * @id: the source's number, any
+ *
+ * Context: any.
+ * Return: the message, or NULL without a route.
+ */
+const struct lapic_message *lodge_route_find(const struct lodge_route_table *table, u32 id)
 {
 	const struct lodge_route_entry *route;
 
@@ -136,7 +147,7 @@ int lodge_route_send(struct lodge_vm *vm, u32 id)
 	int srcu, ret = -ENOENT;
 
 	srcu = srcu_read_lock(&lodge_signals_srcu);
-	msg = find_route(srcu_dereference(vm->signals.routes, &lodge_signals_srcu), id);
+	msg = lodge_route_find(srcu_dereference(vm->signals.routes, &lodge_signals_srcu), id);
 	if (msg)
 		ret = lapic_send(vm, NULL, msg);
 	srcu_read_unlock(&lodge_signals_srcu, srcu);

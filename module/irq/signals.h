@@ -10,6 +10,7 @@
 #ifndef LODGE_SIGNALS_H
 #define LODGE_SIGNALS_H
 
+#include <linux/list.h>
 #include <linux/lodge.h>
 #include <linux/mutex.h>
 #include <linux/srcu.h>
@@ -18,6 +19,7 @@
 #include "lapic.h"
 
 #define LODGE_MAX_ROUTES	4096
+#define LODGE_MAX_IRQFDS	LODGE_MAX_ROUTES
 
 /**
  * struct lodge_route_entry - a route, decoded
@@ -43,10 +45,17 @@ struct lodge_route_table {
  * struct lodge_signals - a VM's ways for devices to interrupt it
  * @lock: serializes changes
  * @routes: NULL: none; replaced under @lock, read under lodge_signals_srcu
+ * @irqfds: all of them; under @lock
+ * @nr_irqfds: how many; under @lock
+ * @resamplers: those that want to know of EOIs; changed under @lock, read under
+ *	lodge_signals_srcu
  */
 struct lodge_signals {
 	struct mutex lock;	/* protects: see above */
 	struct lodge_route_table __rcu *routes;
+	struct list_head irqfds;
+	u32 nr_irqfds;
+	struct list_head resamplers;
 };
 
 extern struct srcu_struct lodge_signals_srcu;
@@ -57,5 +66,16 @@ void lodge_signals_destroy(struct lodge_signals *signals);
 /* route.c */
 int lodge_routes_set(struct lodge_vm *vm, const struct lodge_route *routes, u32 nr, u32 *bad);
 int lodge_route_send(struct lodge_vm *vm, u32 id);
+const struct lapic_message *lodge_route_find(const struct lodge_route_table *table, u32 id);
+
+/* irqfd.c */
+int lodge_irqfd_module_init(void);
+void lodge_irqfd_module_exit(void);
+int lodge_irqfd_assign(struct lodge_vm *vm, const struct lodge_irqfd *req);
+int lodge_irqfd_deassign(struct lodge_vm *vm, const struct lodge_irqfd *req);
+void lodge_irqfd_destroy_all(struct lodge_signals *signals);
+void lodge_irqfd_rerouted(struct lodge_signals *signals, const struct lodge_route_table *old,
+			  const struct lodge_route_table *new);
+void lodge_irqfd_eoi(struct lodge_vcpu *vcpu, u8 vector);
 
 #endif

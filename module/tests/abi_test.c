@@ -148,6 +148,14 @@ static const struct layout_row layout[] = {
 	M(lodge_route, data, 16),
 	M(lodge_route, reserved, 20),
 
+	CALL(lodge_irqfd, 24),
+	M(lodge_irqfd, size, 0),
+	M(lodge_irqfd, flags, 4),
+	M(lodge_irqfd, fd, 8),
+	M(lodge_irqfd, route, 12),
+	M(lodge_irqfd, resample_fd, 16),
+	M(lodge_irqfd, reserved, 20),
+
 	CALL(lodge_irq_routes, 24),
 	M(lodge_irq_routes, size, 0),
 	M(lodge_irq_routes, flags, 4),
@@ -411,6 +419,7 @@ static const struct number_row call_numbers[] = {
 	V(LODGE_VM_CLOCK_SET, 0xdf26),
 	V(LODGE_VM_MSI, 0xdf27),
 	V(LODGE_VM_IRQ_ROUTES, 0xdf28),
+	V(LODGE_VM_IRQFD, 0xdf29),
 	V(LODGE_VCPU_RUN, 0xdf40),
 	V(LODGE_VCPU_KICK, 0xdf41),
 	V(LODGE_VCPU_GET_STATE, 0xdf42),
@@ -454,6 +463,7 @@ static const struct number_row numbers[] = {
 	V(LODGE_MMIO_WRITE, 0x1), V(LODGE_MMIO_UNDECODED, 0x2), V(LODGE_MMIO_FETCH, 0x4),
 	V(LODGE_COMPLETE_NONE, 0), V(LODGE_COMPLETE_DONE, 1), V(LODGE_COMPLETE_FAULT, 2),
 	V(LODGE_RUN_F_BYTES, 0x1), V(LODGE_MSR_USER, 0x4c4f4400), V(LODGE_NR_MSR_USER, 16),
+	V(LODGE_IRQFD_F_DEASSIGN, 0x1), V(LODGE_IRQFD_F_RESAMPLE, 0x2),
 	V(LODGE_CPUID_SIGNATURE, 0x40000100),
 };
 

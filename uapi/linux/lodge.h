@@ -18,6 +18,7 @@
  *   use; EINTR kicked or signalled; EFAULT bad pointer; ENOMEM; ENOSPC the
  *   caller's array is too short (its count member says what is needed); EPERM
  *   wrong process (a VM's memory is that of the process that created it);
+ *   EBADF no such file descriptor;
  *   EIO the CPU refused, or is leaving VMX operation.
  * - Pointers travel as __u64. Times are nanoseconds.
  * - Every file descriptor is O_CLOEXEC and may be closed in any order; an
@@ -48,6 +49,7 @@
 #define LODGE_VM_CLOCK_SET		_IO(LODGE_IOC_TYPE, 0x26)
 #define LODGE_VM_MSI			_IO(LODGE_IOC_TYPE, 0x27)
 #define LODGE_VM_IRQ_ROUTES		_IO(LODGE_IOC_TYPE, 0x28)
+#define LODGE_VM_IRQFD			_IO(LODGE_IOC_TYPE, 0x29)
 
 /* Calls on a vCPU. */
 #define LODGE_VCPU_RUN			_IO(LODGE_IOC_TYPE, 0x40)
@@ -101,7 +103,8 @@
  * @max_regions: out: memory regions a VM may have
  * @reserved: must be 0
  * @owner: out: when @status is EBUSY, who owns VMX ("kvm", "unknown"); NUL-terminated
- * @max_routes: out: routes a VM may have; ids run from 0 to @max_routes - 1
+ * @max_routes: out: routes a VM may have; ids run from 0 to @max_routes - 1. And so
+ *	many LODGE_VM_IRQFD
  * @reserved2: out: 0
  */
 struct lodge_info {
@@ -376,6 +379,36 @@ struct lodge_irq_routes {
 	__u64 routes;
 	__u32 nr;
 	__u32 bad;
+};
+
+/* struct lodge_irqfd.flags */
+#define LODGE_IRQFD_F_DEASSIGN	_BITUL(0)	/* no more */
+#define LODGE_IRQFD_F_RESAMPLE	_BITUL(1)	/* @resample_fd is signalled at each EOI */
+
+/**
+ * struct lodge_irqfd - let an eventfd be an interrupt source (LODGE_VM_IRQFD)
+ * @size: in: sizeof(struct lodge_irqfd)
+ * @flags: in: LODGE_IRQFD_F_*
+ * @fd: in: an eventfd. Whenever it is signalled, source @route sends its message,
+ *	and the count is read off
+ * @route: in: the source, below lodge_info.max_routes; it need not have a route yet
+ * @resample_fd: in: with LODGE_IRQFD_F_RESAMPLE, an eventfd that is signalled when the
+ *	guest has acknowledged the level interrupt that @route sends, and when @route
+ *	has changed; else 0
+ * @reserved: must be 0
+ *
+ * EBUSY: @fd is a source of this VM already; ENOSPC: too many; EBADF, EINVAL: no file
+ * descriptor, or not of an eventfd. DEASSIGN takes @fd and @route as they were assigned,
+ * and nothing else: ENOENT when there is none like that. An eventfd whose last descriptor
+ * is closed is deassigned by that.
+ */
+struct lodge_irqfd {
+	__u32 size;
+	__u32 flags;
+	__s32 fd;
+	__u32 route;
+	__s32 resample_fd;
+	__u32 reserved;
 };
 
 /* -------------------------------------------------------------- vCPU state */

@@ -32,7 +32,7 @@ static long lodge_get_info(void *object, void *arg)
 	info->tsc_khz = tsc_khz;
 	info->max_regions = LODGE_MAX_REGIONS;
 	info->max_routes = LODGE_MAX_ROUTES;
-	info->reserved2 = 0;
+	info->max_ioeventfds = LODGE_MAX_IOEVENTFDS;
 	return 0;
 }
 

@@ -318,11 +318,25 @@ static long lodge_vm_irqfd(void *object, void *arg)
 						     lodge_irqfd_assign(object, req);
 }
 
+static long lodge_vm_ioeventfd(void *object, void *arg)
+{
+	const struct lodge_ioeventfd *req = arg;
+	struct lodge_vm *vm = object;
+
+	if (req->flags & ~(LODGE_IOEVENTFD_F_DEASSIGN | LODGE_IOEVENTFD_F_PIO |
+			   LODGE_IOEVENTFD_F_DATAMATCH))
+		return -EINVAL;
+	return req->flags & LODGE_IOEVENTFD_F_DEASSIGN ?
+	       lodge_ioeventfd_deassign(&vm->signals, req) :
+	       lodge_ioeventfd_assign(&vm->signals, req);
+}
+
 static const struct lodge_call lodge_vm_calls[] = {
 	LODGE_CALL(LODGE_VM_MSI, lodge_msi, reserved, LODGE_OUT_NEVER, lodge_vm_msi),
 	LODGE_CALL(LODGE_VM_IRQ_ROUTES, lodge_irq_routes, bad, LODGE_OUT_ERRORS,
 		   lodge_vm_irq_routes),
 	LODGE_CALL(LODGE_VM_IRQFD, lodge_irqfd, reserved, LODGE_OUT_NEVER, lodge_vm_irqfd),
+	LODGE_CALL(LODGE_VM_IOEVENTFD, lodge_ioeventfd, fd, LODGE_OUT_NEVER, lodge_vm_ioeventfd),
 	LODGE_CALL(LODGE_VM_CREATE_VCPU, lodge_create_vcpu, reserved, LODGE_OUT_NEVER,
 		   lodge_vm_create_vcpu),
 	LODGE_CALL(LODGE_VM_MEM_UPDATE, lodge_mem_update, bad, LODGE_OUT_ERRORS,

@@ -133,6 +133,14 @@ static void fill_irqfd(void *arg)
 	i->fd = eventfd(0, EFD_CLOEXEC);	/* a new one each time: they go with us */
 }
 
+static void fill_ioeventfd(void *arg)
+{
+	struct lodge_ioeventfd *i = arg;
+
+	i->addr = GPA_MMIO + ++next_page;
+	i->fd = eventfd(0, EFD_CLOEXEC);
+}
+
 static void fill_inject(void *arg)
 {
 	struct lodge_inject *i = arg;
@@ -167,6 +175,7 @@ static const struct call {
 	CALL_R(VM, VM_MSI, lodge_msi, 24, fill_msi),
 	CALL(VM, VM_IRQ_ROUTES, lodge_irq_routes, 24, fill_routes),
 	CALL_R(VM, VM_IRQFD, lodge_irqfd, 24, fill_irqfd),
+	CALL(VM, VM_IOEVENTFD, lodge_ioeventfd, 32, fill_ioeventfd),
 	CALL_R(VCPU, VCPU_GET_STATE, lodge_vcpu_state, 592, fill_nothing),
 	CALL_R(VCPU, VCPU_SET_STATE, lodge_vcpu_state, 592, fill_nothing),
 	CALL(VCPU, VCPU_SET_CPUID, lodge_cpuid, 24, fill_set_cpuid),
@@ -416,6 +425,7 @@ static const struct out_member out_members[] = {
 	OUT(GET_INFO, lodge_info, status),
 	OUT(GET_INFO, lodge_info, owner),
 	OUT(GET_INFO, lodge_info, max_routes),
+	OUT(GET_INFO, lodge_info, max_ioeventfds),
 	OUT(VM_MEM_UPDATE, lodge_mem_update, bad),
 	OUT(VM_CLOCK_GET, lodge_clock, guest_ns),
 	OUT(VM_CLOCK_GET, lodge_clock, host_tsc),

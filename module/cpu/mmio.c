@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Instructions that touch memory which is not RAM: decoded, served here when
- * they mean the local APIC, else handed to user space and finished when its
- * answer comes.
+ * they mean the local APIC or an eventfd, else handed to user space and finished
+ * when its answer comes.
  *
  * Nothing is guessed. What the decoder does not know, an access that crosses a
  * page, a MOVS with both operands outside RAM: they leave undecoded, with the
@@ -357,6 +357,17 @@ static int serve_lapic(struct lodge_vcpu *vcpu, gpa_t gpa, bool stores)
 	return lodge_mmio_complete(vcpu, insn, *data);
 }
 
+/* Is it a write that an eventfd stands for? Then that is signalled. */
+static bool write_signals(struct lodge_vcpu *vcpu, const struct lodge_insn *insn, gpa_t gpa,
+			  u64 data)
+{
+	struct lodge_signals *signals = &vcpu->vm->signals;
+
+	return lodge_ioeventfd_any(signals, LODGE_SPACE_MMIO) &&
+	       lodge_ioeventfd_signal(signals, LODGE_SPACE_MMIO, gpa, insn->width,
+				      data & width_mask(insn->width));
+}
+
 /**
  * lodge_mmio_exit() - handle a guest access to memory that is not RAM
  * @vcpu: the vCPU
@@ -403,6 +414,10 @@ int lodge_mmio_exit(struct lodge_vcpu *vcpu, gpa_t gpa, u32 access)
 	}
 	if (memo && insn->op <= LODGE_INSN_STORE_IMM)
 		lodge_memo_make(vcpu, memo, gpa, access);
+	if (stores && write_signals(vcpu, insn, gpa, vcpu->pending.data)) {
+		lodge_mmio_complete(vcpu, insn, 0);
+		return LODGE_NEXT_ENTER;
+	}
 	return leave_decoded(vcpu, gpa, stores);
 }
 
@@ -414,21 +429,28 @@ int lodge_mmio_exit(struct lodge_vcpu *vcpu, gpa_t gpa, u32 access)
  * @access: EPT_ACCESS_*
  *
  * Context: owner, loaded or pinned; does not sleep.
- * Return: true with the exit filled; false when it is another instruction, or needs more.
+ * Return: LODGE_NEXT_*; with LEAVE the exit is filled. -EAGAIN when it is another
+ * instruction, or needs more.
  */
-bool lodge_mmio_again(struct lodge_vcpu *vcpu, const struct lodge_memo *memo, gpa_t gpa,
-		      u32 access)
+int lodge_mmio_again(struct lodge_vcpu *vcpu, const struct lodge_memo *memo, gpa_t gpa,
+		     u32 access)
 {
 	struct lodge_pending_io *pending = &vcpu->pending;
 	bool stores = memo->insn.op != LODGE_INSN_LOAD;
+	u64 data = 0;
 
 	if (!lodge_memo_holds(vcpu, memo, access) || lapic_mmio_here(vcpu, gpa) ||
 	    offset_in_page(gpa) + memo->insn.width > PAGE_SIZE)
-		return false;
+		return -EAGAIN;
+	if (stores) {
+		data = mov_data(vcpu, &memo->insn);
+		if (write_signals(vcpu, &memo->insn, gpa, data)) {
+			lodge_skip(vcpu, memo->insn.len);
+			return LODGE_NEXT_ENTER;
+		}
+	}
 	pending->insn = memo->insn;
 	memcpy(pending->bytes, memo->bytes, sizeof(pending->bytes));
-	if (stores)
-		pending->data = mov_data(vcpu, &memo->insn);
-	leave_decoded(vcpu, gpa, stores);
-	return true;
+	pending->data = data;
+	return leave_decoded(vcpu, gpa, stores);
 }

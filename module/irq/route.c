@@ -30,6 +30,7 @@ void lodge_signals_init(struct lodge_signals *signals)
 void lodge_signals_destroy(struct lodge_signals *signals)
 {
 	lodge_irqfd_destroy_all(signals);
+	lodge_ioeventfd_destroy_all(signals);
 	kvfree(rcu_access_pointer(signals->routes));
 	mutex_destroy(&signals->lock);
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The door of irq/ for devices outside of the module: by what they interrupt the guest,
- * without asking a vCPU's thread.
+ * The door of irq/ for devices outside of the module: by what they interrupt the guest
+ * and by what it calls them, without asking a vCPU's thread.
  *
- * Whoever sends finds what it needs in arrays that are replaced whole, under SRCU, and
+ * Whoever signals finds what it needs in arrays that are replaced whole, under SRCU, and
  * takes no lock. One SRCU serves all VMs: its readers do not sleep, so nobody waits for
  * long, and a VM without devices pays nothing.
  */
@@ -20,6 +20,14 @@
 
 #define LODGE_MAX_ROUTES	4096
 #define LODGE_MAX_IRQFDS	LODGE_MAX_ROUTES
+#define LODGE_MAX_IOEVENTFDS	1024
+
+/* Where a guest's write goes. */
+enum lodge_space {
+	LODGE_SPACE_MMIO,
+	LODGE_SPACE_PIO,
+	LODGE_NR_SPACES
+};
 
 /**
  * struct lodge_route_entry - a route, decoded
@@ -42,13 +50,14 @@ struct lodge_route_table {
 };
 
 /**
- * struct lodge_signals - a VM's ways for devices to interrupt it
+ * struct lodge_signals - what a VM and its devices tell each other by
  * @lock: serializes changes
  * @routes: NULL: none; replaced under @lock, read under lodge_signals_srcu
  * @irqfds: all of them; under @lock
  * @nr_irqfds: how many; under @lock
  * @resamplers: those that want to know of EOIs; changed under @lock, read under
  *	lodge_signals_srcu
+ * @ioeventfds: by space: writes that signal; NULL: none; as @routes
  */
 struct lodge_signals {
 	struct mutex lock;	/* protects: see above */
@@ -56,6 +65,7 @@ struct lodge_signals {
 	struct list_head irqfds;
 	u32 nr_irqfds;
 	struct list_head resamplers;
+	struct lodge_ioeventfd_set __rcu *ioeventfds[LODGE_NR_SPACES];
 };
 
 extern struct srcu_struct lodge_signals_srcu;
@@ -77,5 +87,19 @@ void lodge_irqfd_destroy_all(struct lodge_signals *signals);
 void lodge_irqfd_rerouted(struct lodge_signals *signals, const struct lodge_route_table *old,
 			  const struct lodge_route_table *new);
 void lodge_irqfd_eoi(struct lodge_vcpu *vcpu, u8 vector);
+
+/* ioeventfd.c */
+int lodge_ioeventfd_assign(struct lodge_signals *signals, const struct lodge_ioeventfd *req);
+int lodge_ioeventfd_deassign(struct lodge_signals *signals, const struct lodge_ioeventfd *req);
+void lodge_ioeventfd_destroy_all(struct lodge_signals *signals);
+bool lodge_ioeventfd_signal(struct lodge_signals *signals, enum lodge_space space, u64 addr,
+			    u32 len, u64 data);
+
+/* Is it worth asking lodge_ioeventfd_signal()? */
+static __always_inline bool lodge_ioeventfd_any(const struct lodge_signals *signals,
+						enum lodge_space space)
+{
+	return rcu_access_pointer(signals->ioeventfds[space]);
+}
 
 #endif

@@ -63,7 +63,7 @@ static const struct layout_row layout[] = {
 	M(lodge_info, reserved, 52),
 	M(lodge_info, owner, 56),
 	M(lodge_info, max_routes, 88),
-	M(lodge_info, reserved2, 92),
+	M(lodge_info, max_ioeventfds, 92),
 
 	DATA(lodge_cpuid_entry, 32),
 	M(lodge_cpuid_entry, leaf, 0),
@@ -155,6 +155,14 @@ static const struct layout_row layout[] = {
 	M(lodge_irqfd, route, 12),
 	M(lodge_irqfd, resample_fd, 16),
 	M(lodge_irqfd, reserved, 20),
+
+	CALL(lodge_ioeventfd, 32),
+	M(lodge_ioeventfd, size, 0),
+	M(lodge_ioeventfd, flags, 4),
+	M(lodge_ioeventfd, addr, 8),
+	M(lodge_ioeventfd, datamatch, 16),
+	M(lodge_ioeventfd, len, 24),
+	M(lodge_ioeventfd, fd, 28),
 
 	CALL(lodge_irq_routes, 24),
 	M(lodge_irq_routes, size, 0),
@@ -420,6 +428,7 @@ static const struct number_row call_numbers[] = {
 	V(LODGE_VM_MSI, 0xdf27),
 	V(LODGE_VM_IRQ_ROUTES, 0xdf28),
 	V(LODGE_VM_IRQFD, 0xdf29),
+	V(LODGE_VM_IOEVENTFD, 0xdf2a),
 	V(LODGE_VCPU_RUN, 0xdf40),
 	V(LODGE_VCPU_KICK, 0xdf41),
 	V(LODGE_VCPU_GET_STATE, 0xdf42),
@@ -464,6 +473,8 @@ static const struct number_row numbers[] = {
 	V(LODGE_COMPLETE_NONE, 0), V(LODGE_COMPLETE_DONE, 1), V(LODGE_COMPLETE_FAULT, 2),
 	V(LODGE_RUN_F_BYTES, 0x1), V(LODGE_MSR_USER, 0x4c4f4400), V(LODGE_NR_MSR_USER, 16),
 	V(LODGE_IRQFD_F_DEASSIGN, 0x1), V(LODGE_IRQFD_F_RESAMPLE, 0x2),
+	V(LODGE_IOEVENTFD_F_DEASSIGN, 0x1), V(LODGE_IOEVENTFD_F_PIO, 0x2),
+	V(LODGE_IOEVENTFD_F_DATAMATCH, 0x4),
 	V(LODGE_CPUID_SIGNATURE, 0x40000100),
 };
 

@@ -390,9 +390,11 @@ static int vmx_slow_ept_violation(struct lodge_vcpu *vcpu)
 	u32 access = vmx_ept_access(qual);
 	int ret;
 
-	if (memo->page == lodge_memo_page(gpa) && vmx_operand_fault(vcpu, qual) &&
-	    lodge_mmio_again(vcpu, memo, gpa, access))
-		return LODGE_NEXT_LEAVE;
+	if (memo->page == lodge_memo_page(gpa) && vmx_operand_fault(vcpu, qual)) {
+		ret = lodge_mmio_again(vcpu, memo, gpa, access);
+		if (ret != -EAGAIN)
+			return ret;
+	}
 
 	fault->gpa = gpa;
 	fault->access = access;
@@ -439,6 +441,14 @@ static noinline int vmx_string_io(struct lodge_vcpu *vcpu, u32 qual, u32 len)
 /* By width - 1: what an OUT puts out of RAX. */
 static const u32 vmx_io_mask[] = { 0xff, 0xffff, 0, 0xffffffff };
 
+/* An OUT that an eventfd stands for? Apart: most are for the program. */
+static noinline bool vmx_io_signals(struct lodge_vcpu *vcpu, u32 qual)
+{
+	return lodge_ioeventfd_signal(&vcpu->vm->signals, LODGE_SPACE_PIO, qual >> 16,
+				      (qual & 3) + 1,
+				      vcpu->regs[LODGE_RAX] & vmx_io_mask[qual & 3]);
+}
+
 static int vmx_slow_io(struct lodge_vcpu *vcpu)
 {
 	struct lodge_pending_io *p = &vcpu->pending;
@@ -448,6 +458,11 @@ static int vmx_slow_io(struct lodge_vcpu *vcpu)
 
 	if (unlikely(qual & VMX_IO_STRING))
 		return vmx_string_io(vcpu, qual, len);
+	if (lodge_ioeventfd_any(&vcpu->vm->signals, LODGE_SPACE_PIO) && !(qual & VMX_IO_IN) &&
+	    vmx_io_signals(vcpu, qual)) {
+		lodge_skip(vcpu, len);
+		return LODGE_NEXT_ENTER;
+	}
 
 	e = lodge_exit_fill_insn(vcpu, LODGE_EXIT_PIO, len, LODGE_EXIT_F_COMPLETE);
 	e->pio.port = qual >> 16;

@@ -50,6 +50,7 @@
 #define LODGE_VM_MSI			_IO(LODGE_IOC_TYPE, 0x27)
 #define LODGE_VM_IRQ_ROUTES		_IO(LODGE_IOC_TYPE, 0x28)
 #define LODGE_VM_IRQFD			_IO(LODGE_IOC_TYPE, 0x29)
+#define LODGE_VM_IOEVENTFD		_IO(LODGE_IOC_TYPE, 0x2a)
 
 /* Calls on a vCPU. */
 #define LODGE_VCPU_RUN			_IO(LODGE_IOC_TYPE, 0x40)
@@ -105,7 +106,7 @@
  * @owner: out: when @status is EBUSY, who owns VMX ("kvm", "unknown"); NUL-terminated
  * @max_routes: out: routes a VM may have; ids run from 0 to @max_routes - 1. And so
  *	many LODGE_VM_IRQFD
- * @reserved2: out: 0
+ * @max_ioeventfds: out: LODGE_VM_IOEVENTFD a VM may have, of ports and of addresses each
  */
 struct lodge_info {
 	__u32 size;
@@ -122,7 +123,7 @@ struct lodge_info {
 	__u32 reserved;
 	char owner[32];
 	__u32 max_routes;
-	__u32 reserved2;
+	__u32 max_ioeventfds;
 };
 
 /* struct lodge_cpuid_entry.flags */
@@ -409,6 +410,36 @@ struct lodge_irqfd {
 	__u32 route;
 	__s32 resample_fd;
 	__u32 reserved;
+};
+
+/* struct lodge_ioeventfd.flags */
+#define LODGE_IOEVENTFD_F_DEASSIGN	_BITUL(0)	/* no more */
+#define LODGE_IOEVENTFD_F_PIO		_BITUL(1)	/* @addr is a port; else guest-physical */
+#define LODGE_IOEVENTFD_F_DATAMATCH	_BITUL(2)	/* only writes of @datamatch */
+
+/**
+ * struct lodge_ioeventfd - let a guest's write signal an eventfd (LODGE_VM_IOEVENTFD)
+ * @size: in: sizeof(struct lodge_ioeventfd)
+ * @flags: in: LODGE_IOEVENTFD_F_*
+ * @addr: in: port or address: where the write begins
+ * @datamatch: in: with LODGE_IOEVENTFD_F_DATAMATCH, the value, of @len bytes; else 0
+ * @len: in: bytes the write has: 1, 2, 4, 8 (not at a port), or 0: any. With a value
+ *	to match not 0
+ * @fd: in: an eventfd
+ *
+ * A write that matches signals the eventfd, and is done; no LODGE_EXIT_PIO or _MMIO comes.
+ * EBUSY: a write could match another one of the VM's as well, or would meet the local
+ * APIC; ENOSPC: too many; EBADF, EINVAL: no file descriptor, or not of an eventfd.
+ * DEASSIGN takes all as it was assigned: ENOENT when there is none like that. Closing the
+ * eventfd does not deassign it.
+ */
+struct lodge_ioeventfd {
+	__u32 size;
+	__u32 flags;
+	__u64 addr;
+	__u64 datamatch;
+	__u32 len;
+	__s32 fd;
 };
 
 /* -------------------------------------------------------------- vCPU state */

@@ -44,6 +44,8 @@ void report_value(const char *name, const char *unit, double value);
 
 /* ------------------------------------------------------------------- back ends */
 
+struct doorbell;
+
 /* What a vCPU did; each back end knows some. */
 enum count {
 	COUNT_EXITS,		/* VM exits, but the host's interrupts */
@@ -97,6 +99,18 @@ struct backend {
 	void (*regs_get)(struct vcpu *vcpu);
 	void (*regs_set)(struct vcpu *vcpu);
 	void (*counts)(struct vcpu *vcpu, struct counts *counts);
+	void (*doorbell)(struct vm *vm, const struct doorbell *bell, int fd);
+	/* @fd interrupts vCPU 0. The VM has APICs. */
+	void (*irqfd)(struct vm *vm, int fd, u8 vector);
+};
+
+/* A guest's write that signals an eventfd. */
+struct doorbell {
+	bool pio;		/* @addr is a port */
+	bool match;		/* only a write of @value */
+	u64 addr;
+	u32 len;		/* 0: any */
+	u64 value;
 };
 
 extern const struct backend lodge_backend;
@@ -206,6 +220,7 @@ void run_guest_case(const struct backend *be, const struct bench *bench);
 
 extern const struct bench host_benches[];
 extern const struct bench exit_benches[];
+extern const struct bench doorbell_benches[];
 extern const struct bench memory_benches[];
 extern const struct bench interrupt_benches[];
 extern const struct bench object_benches[];

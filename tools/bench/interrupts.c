@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Interrupts: the host's, that only cost, and the guest's own of its local APIC. */
+/*
+ * Interrupts: the host's, that only cost, the guest's own of its local APIC, and those
+ * of devices.
+ */
 #include <stdint.h>
+#include <sys/eventfd.h>
 #include <sys/timerfd.h>
 
 #include "bench.h"
@@ -272,6 +276,97 @@ static const struct guest_case interrupt_alone = {
 	.job = { .batches = NR_TIMERS },
 };
 
+/* ------------------------------------------------------------- a device's interrupts */
+
+#define BELL_PORT	0x700
+
+/* A device is a thread: each time it is called it answers. */
+struct device {
+	int call;
+	int answer;
+};
+
+static void *answer_calls(void *arg)
+{
+	const struct device *d = arg;
+	u64 count;
+
+	while (read(d->call, &count, sizeof(count)) == sizeof(count)) {
+		count = 1;
+		require(write(d->answer, &count, sizeof(count)) == sizeof(count));
+	}
+	return NULL;
+}
+
+static struct device start_device(void)
+{
+	static struct device d;
+
+	d.call = eventfd(0, EFD_CLOEXEC);
+	d.answer = eventfd(0, EFD_CLOEXEC);
+	require(d.call >= 0 && d.answer >= 0);
+	spawn(answer_calls, &d);
+	return d;
+}
+
+static void setup_device(struct machine *m)
+{
+	static const struct doorbell bell = { .pio = true, .addr = BELL_PORT, .len = 4 };
+	struct device d = start_device();
+
+	setup_handler(m);
+	m->be->doorbell(m->vm, &bell, d.call);
+	m->be->irqfd(m->vm, d.answer, VECTOR);
+}
+
+static inline void op_call_device(u64 port)
+{
+	u64 count = READ_ONCE(irq_count);
+
+	port_out(port, 1);
+	while (READ_ONCE(irq_count) == count)
+		irq_wait();
+}
+
+static void time_call_device(u64 arg)
+{
+	apic_on(APIC_LVT_MASKED);
+	irq_off();
+	guest_measure(arg, op_call_device);
+	irq_on();
+}
+
+static const struct guest_case irqfd_halt = {
+	.guest = time_call_device,
+	.setup = setup_device,
+	.apic = true,
+	.job = { .arg = BELL_PORT, .batches = 51, .iterations = 10 },
+	/* The call, the sleep, the EOI. */
+	.per_op = { [COUNT_EXITS] = 3, [COUNT_IO] = 1, [COUNT_HLT] = 1, [COUNT_WRMSR] = 1,
+		    [COUNT_INJECTED] = 1 },
+};
+
+/* The same two eventfds and threads without a guest. */
+static void bench_eventfds(const struct backend *be)
+{
+	static struct samples samples;
+	struct device d = start_device();
+	u64 start, count;
+	int i, j;
+
+	(void)be;
+	for (i = 0; i < 101; i++) {
+		start = read_tsc();
+		for (j = 0; j < 10; j++) {
+			count = 1;
+			require(write(d.call, &count, sizeof(count)) == sizeof(count));
+			require(read(d.answer, &count, sizeof(count)) == sizeof(count));
+		}
+		sample(&samples, (read_tsc() - start) / 10.0);
+	}
+	report("host_eventfds", "ticks", &samples);
+}
+
 const struct bench interrupt_benches[] = {
 	{ "exit_self_ipi", "self-IPI, handler, EOI", .guest = &self_ipi },
 	{ "exit_hlt_pending", "self-IPI pending, STI and HLT, handler, EOI",
@@ -285,5 +380,9 @@ const struct bench interrupt_benches[] = {
 	  .guest = &interrupt },
 	{ "host_interrupt", "the same interrupt without a guest",
 	  .guest = &interrupt_alone, .host_only = true },
+	{ "irqfd_halt", "call of a device's thread by eventfd, HLT, its irqfd, EOI",
+	  .guest = &irqfd_halt },
+	{ "host_eventfds", "the two eventfds and the thread without a guest",
+	  .run = bench_eventfds, .host_only = true },
 	{}
 };

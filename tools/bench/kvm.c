@@ -324,6 +324,41 @@ static void destroy_vm(struct vm *vm)
 	free(vm);
 }
 
+static void doorbell(struct vm *vm, const struct doorbell *bell, int fd)
+{
+	struct kvm_ioeventfd req = {
+		.flags = (bell->pio ? KVM_IOEVENTFD_FLAG_PIO : 0) |
+			 (bell->match ? KVM_IOEVENTFD_FLAG_DATAMATCH : 0),
+		.addr = bell->addr,
+		.datamatch = bell->value,
+		.len = bell->len,
+		.fd = fd,
+	};
+
+	MUST(vm->fd, KVM_IOEVENTFD, &req);
+}
+
+#define GSI	24	/* the first that is no pin of an I/O APIC */
+
+static void irqfd(struct vm *vm, int fd, u8 vector)
+{
+	struct {
+		struct kvm_irq_routing head;
+		struct kvm_irq_routing_entry entry;
+	} routing = {
+		.head.nr = 1,
+		.entry = {
+			.gsi = GSI,
+			.type = KVM_IRQ_ROUTING_MSI,
+			.u.msi = { .address_lo = APIC_BASE_ADDR, .data = vector },
+		},
+	};
+	struct kvm_irqfd req = { .fd = fd, .gsi = GSI };
+
+	MUST(vm->fd, KVM_SET_GSI_ROUTING, &routing);
+	MUST(vm->fd, KVM_IRQFD, &req);
+}
+
 const struct backend kvm_backend = {
 	.name = "kvm",
 	.module = "kvm_intel",
@@ -340,4 +375,6 @@ const struct backend kvm_backend = {
 	.regs_get = regs_get,
 	.regs_set = regs_set,
 	.counts = counts,
+	.doorbell = doorbell,
+	.irqfd = irqfd,
 };

@@ -121,6 +121,43 @@ static void counts(struct vcpu *vcpu, struct counts *counts)
 	counts->nr[COUNT_INJECTED] = stats.injected;
 }
 
+static void must(struct vm *vm, unsigned long call, void *arg, const char *name)
+{
+	int ret = try_ioctl(vm->fd, call, arg);
+
+	if (ret < 0)
+		test_fail("%s: %s", name, strerror(-ret));
+}
+
+#define MUST(vm, call, arg)	must(vm, call, arg, #call)
+
+static void doorbell(struct vm *vm, const struct doorbell *bell, int fd)
+{
+	struct lodge_ioeventfd req = {
+		.size = sizeof(req),
+		.flags = (bell->pio ? LODGE_IOEVENTFD_F_PIO : 0) |
+			 (bell->match ? LODGE_IOEVENTFD_F_DATAMATCH : 0),
+		.addr = bell->addr,
+		.datamatch = bell->value,
+		.len = bell->len,
+		.fd = fd,
+	};
+
+	MUST(vm, LODGE_VM_IOEVENTFD, &req);
+}
+
+static void irqfd(struct vm *vm, int fd, u8 vector)
+{
+	struct lodge_route route = { .address = APIC_BASE_ADDR, .data = vector };
+	struct lodge_irq_routes routes = {
+		.size = sizeof(routes), .routes = (uintptr_t)&route, .nr = 1,
+	};
+	struct lodge_irqfd req = { .size = sizeof(req), .fd = fd };
+
+	MUST(vm, LODGE_VM_IRQ_ROUTES, &routes);
+	MUST(vm, LODGE_VM_IRQFD, &req);
+}
+
 const struct backend lodge_backend = {
 	.name = "lodge",
 	.module = "lodge",
@@ -137,4 +174,6 @@ const struct backend lodge_backend = {
 	.regs_get = regs_get,
 	.regs_set = regs_set,
 	.counts = counts,
+	.doorbell = doorbell,
+	.irqfd = irqfd,
 };

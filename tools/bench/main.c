@@ -11,8 +11,8 @@
 #include "bench.h"
 
 static const struct bench *const groups[] = {
-	host_benches, exit_benches, interrupt_benches, memory_benches, object_benches,
-	whole_benches,
+	host_benches, exit_benches, interrupt_benches, doorbell_benches, memory_benches,
+	object_benches, whole_benches,
 };
 
 static const struct backend *const backends[] = {

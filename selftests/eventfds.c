@@ -734,6 +734,26 @@ TEST_F(eventfds, bell_is_interrupt)
 
 /* ---------------------------------------------------------------- their end */
 
+/* Closed right before the VM goes, so that both ends are under way at once. */
+TEST_F(eventfds, closed_with_vm)
+{
+	int back = new_eventfd(0), fd[32], round;
+	u32 i;
+
+	for (round = 0; round < ROUNDS / 4; round++) {
+		struct vm *vm = vm_create_empty();
+
+		for (i = 0; i < ARRAY_SIZE(fd); i++) {
+			fd[i] = new_eventfd(0);
+			ASSERT_EQ(0, i & 1 ? try_irqfd(vm, LODGE_IRQFD_F_RESAMPLE, fd[i], i, back) :
+					     try_irqfd(vm, 0, fd[i], i, 0));
+		}
+		for (i = 0; i < ARRAY_SIZE(fd); i++)
+			close(fd[i]);
+		vm_destroy(vm);
+	}
+}
+
 struct turmoil {
 	struct vm *vm;
 	int fd[NR_SOURCES];

@@ -10,8 +10,8 @@
  *
  * One goes by a call, with its VM, or with the last file of its eventfd. That comes in
  * the wait queue as well, where nothing can be waited for, so a work item does it. Who
- * takes it off the VM's list, under the lock, has it for himself but for that item, which
- * may be on its way to find it gone: so it is freed behind a flush.
+ * unlinks it, under the lock, has it for himself but for that item, which may be on its
+ * way to find it gone: so that is waited for before it is freed.
  */
 #include <linux/errno.h>
 #include <linux/eventfd.h>
@@ -33,9 +33,8 @@
  * @eventfd: says that the interrupt is there; constant
  * @resample: is told of EOIs, or NULL; constant
  * @wait: our entry in @eventfd's wait queue
- * @queue: that queue; used while the eventfd's file is held, at the beginning
- * @poll: leads to @queue
- * @all: in lodge_signals.irqfds; empty: somebody has taken it off. Under the lock
+ * @linked: nobody has taken it off yet; under the lock
+ * @all: in lodge_signals.irqfds while @linked; under the lock
  * @resampler: in lodge_signals.resamplers, if @resample
  * @closed: takes it down when the eventfd's last file is closed
  */
@@ -45,11 +44,22 @@ struct irqfd {
 	struct eventfd_ctx *eventfd;
 	struct eventfd_ctx *resample;
 	wait_queue_entry_t wait;
-	wait_queue_head_t *queue;
-	poll_table poll;
+	bool linked;
 	struct list_head all;
 	struct list_head resampler;
 	struct work_struct closed;
+};
+
+/**
+ * struct irqfd_poll - the way into an eventfd's wait queue
+ * @table: leads there
+ * @irqfd: what is to wait
+ * @queue: out: the queue
+ */
+struct irqfd_poll {
+	poll_table table;
+	struct irqfd *irqfd;
+	wait_queue_head_t *queue;
 };
 
 static struct workqueue_struct *irqfd_wq;
@@ -143,7 +153,8 @@ static void irqfd_unlink(struct irqfd *irqfd)
 	struct lodge_signals *signals = &irqfd->vm->signals;
 	u64 count;
 
-	list_del_init(&irqfd->all);
+	irqfd->linked = false;
+	list_del(&irqfd->all);
 	signals->nr_irqfds--;
 	eventfd_ctx_remove_wait_queue(irqfd->eventfd, &irqfd->wait, &count);
 	if (irqfd->resample)
@@ -174,7 +185,7 @@ static void irqfd_closed(struct work_struct *work)
 	bool ours;
 
 	mutex_lock(&signals->lock);
-	ours = !list_empty(&irqfd->all);
+	ours = irqfd->linked;
 	if (ours)
 		irqfd_unlink(irqfd);
 	mutex_unlock(&signals->lock);
@@ -199,6 +210,7 @@ void lodge_irqfd_destroy_all(struct lodge_signals *signals)
 		list_add(&irqfd->all, &gone);
 	}
 	mutex_unlock(&signals->lock);
+	/* Items of these, and of others that have freed theirs but not returned yet. */
 	flush_workqueue(irqfd_wq);
 	list_for_each_entry_safe(irqfd, next, &gone, all)
 		irqfd_free(irqfd);
@@ -250,17 +262,17 @@ int lodge_irqfd_deassign(struct lodge_vm *vm, const struct lodge_irqfd *req)
 	eventfd_ctx_put(eventfd);
 	if (!irqfd)
 		return -ENOENT;
-	flush_workqueue(irqfd_wq);
+	cancel_work_sync(&irqfd->closed);
 	irqfd_release(irqfd);
 	return 0;
 }
 
-static void enter_queue(struct file *file, wait_queue_head_t *queue, poll_table *poll)
+static void enter_queue(struct file *file, wait_queue_head_t *queue, poll_table *table)
 {
-	struct irqfd *irqfd = container_of(poll, struct irqfd, poll);
+	struct irqfd_poll *poll = container_of(table, struct irqfd_poll, table);
 
-	irqfd->queue = queue;
-	add_wait_queue(queue, &irqfd->wait);
+	poll->queue = queue;
+	add_wait_queue(queue, &poll->irqfd->wait);
 }
 
 static struct irqfd *irqfd_make(struct lodge_vm *vm, struct file *file,
@@ -284,7 +296,6 @@ static struct irqfd *irqfd_make(struct lodge_vm *vm, struct file *file,
 	irqfd->eventfd = eventfd_ctx_fileget(file);
 	INIT_WORK(&irqfd->closed, irqfd_closed);
 	init_waitqueue_func_entry(&irqfd->wait, irqfd_woken);
-	init_poll_funcptr(&irqfd->poll, enter_queue);
 	return irqfd;
 }
 
@@ -292,15 +303,18 @@ static struct irqfd *irqfd_make(struct lodge_vm *vm, struct file *file,
 static void irqfd_link(struct irqfd *irqfd, struct file *file)
 {
 	struct lodge_signals *signals = &irqfd->vm->signals;
+	struct irqfd_poll poll = { .irqfd = irqfd };
 
+	irqfd->linked = true;
 	list_add(&irqfd->all, &signals->irqfds);
 	signals->nr_irqfds++;
 	if (irqfd->resample)
 		list_add_rcu(&irqfd->resampler, &signals->resamplers);
-	vfs_poll(file, &irqfd->poll);
-	spin_lock_irq(&irqfd->queue->lock);
+	init_poll_funcptr(&poll.table, enter_queue);
+	vfs_poll(file, &poll.table);
+	spin_lock_irq(&poll.queue->lock);
 	take_signal(irqfd);
-	spin_unlock_irq(&irqfd->queue->lock);
+	spin_unlock_irq(&poll.queue->lock);
 }
 
 static int assign_file(struct lodge_vm *vm, struct file *file, const struct lodge_irqfd *req)

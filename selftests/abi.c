@@ -384,7 +384,7 @@ TEST_F(abi, not_a_call)
 {
 	static const unsigned long numbers[] = {
 		_IO(LODGE_IOC_TYPE, 0x04), _IO(LODGE_IOC_TYPE, 0x1f),
-		_IO(LODGE_IOC_TYPE, 0x28), _IO(LODGE_IOC_TYPE, 0x48),
+		_IO(LODGE_IOC_TYPE, 0x2b), _IO(LODGE_IOC_TYPE, 0x48),
 		_IO(LODGE_IOC_TYPE, 0xff), _IO(0xae, 0x00),
 		_IOWR(LODGE_IOC_TYPE, 0x00, struct lodge_info),
 		_IOWR(LODGE_IOC_TYPE, 0x20, struct lodge_create_vcpu),

@@ -141,7 +141,7 @@ static const struct layout_row layout[] = {
 	M(lodge_msi, data, 16),
 	M(lodge_msi, reserved, 20),
 
-	DATA(lodge_route, 32),
+	DATA(lodge_route, 24),
 	M(lodge_route, id, 0),
 	M(lodge_route, flags, 4),
 	M(lodge_route, address, 8),

@@ -120,6 +120,13 @@ static u64 seen(u32 vector)
 	return READ_ONCE(guest_cpus[0].interrupts[vector]);
 }
 
+/* A thread that runs the vCPU. */
+struct runner {
+	struct vcpu *vcpu;
+	pthread_t thread;
+	bool runs;
+};
+
 /* RUN until told to stop, whatever comes. */
 static void *run_always(void *arg)
 {
@@ -136,38 +143,38 @@ FIXTURE(eventfds)
 {
 	struct vm *vm;
 	struct vcpu *vcpu;
-	pthread_t runner;
-	bool runs;
+	struct runner runner;
 };
 
 FIXTURE_SETUP(eventfds)
 {
 	self->vm = vm_create();
 	self->vcpu = vcpu_create_at(self->vm, 0, all_vectors, 1);
+	self->runner.vcpu = self->vcpu;
 }
 
 /* The guest is where it takes interrupts. */
-static void start_guest(FIXTURE_DATA(eventfds) *self)
+static void start_guest(struct runner *r)
 {
-	guest_run_sync(self->vcpu, 1);
-	self->runner = spawn(run_always, self->vcpu);
-	self->runs = true;
+	guest_run_sync(r->vcpu, 1);
+	r->thread = spawn(run_always, r->vcpu);
+	r->runs = true;
 }
 
-static void stop_guest(FIXTURE_DATA(eventfds) *self)
+static void stop_guest(struct runner *r)
 {
-	if (!self->runs)
+	if (!r->runs)
 		return;
 	WRITE_ONCE(stop, 1);
-	vcpu_kick(self->vcpu);
-	join(self->runner);
+	vcpu_kick(r->vcpu);
+	join(r->thread);
 	WRITE_ONCE(stop, 0);
-	self->runs = false;
+	r->runs = false;
 }
 
 FIXTURE_TEARDOWN(eventfds)
 {
-	stop_guest(self);
+	stop_guest(&self->runner);
 	vcpu_destroy(self->vcpu);
 	vm_destroy(self->vm);
 }
@@ -242,7 +249,7 @@ TEST_F(eventfds, edge)
 	int i;
 
 	set_routes(self->vm, VECTOR, 0);
-	start_guest(self);
+	start_guest(&self->runner);
 	assign(self->vm, fd, 2);
 	wait_until(seen(VECTOR + 2) == 1);
 	for (i = 2; i < 20; i++) {
@@ -262,7 +269,7 @@ TEST_F(eventfds, no_route)
 {
 	int fd = new_eventfd(0);
 
-	start_guest(self);
+	start_guest(&self->runner);
 	assign(self->vm, fd, 1);
 	signal_fd(fd);
 	EXPECT_EQ(0, take(fd));
@@ -297,7 +304,7 @@ TEST_F(eventfds, storm)
 	int i, round;
 
 	set_routes(self->vm, VECTOR, 0);
-	start_guest(self);
+	start_guest(&self->runner);
 	for (i = 0; i < NR_SOURCES; i++) {
 		storm.fd[i] = new_eventfd(0);
 		assign(self->vm, storm.fd[i], i);
@@ -379,7 +386,7 @@ TEST_F(eventfds, resample)
 	set_routes(self->vm, VECTOR, LEVEL);
 	ASSERT_EQ(0, try_irqfd(self->vm, LODGE_IRQFD_F_RESAMPLE, fd, 0, back));
 	ASSERT_EQ(0, try_irqfd(self->vm, LODGE_IRQFD_F_RESAMPLE, other, 1, silent));
-	start_guest(self);
+	start_guest(&self->runner);
 	to_serve = 50;
 	for (n = 1; n <= to_serve; n++) {
 		signal_fd(fd);
@@ -498,16 +505,16 @@ static void ring_mmio(const struct ring *r)
 {
 	switch (r->len) {
 	case 1:
-		*(volatile u8 *)r->addr = r->data;
+		WRITE_ONCE(*(u8 *)r->addr, r->data);
 		break;
 	case 2:
-		*(volatile u16 *)r->addr = r->data;
+		WRITE_ONCE(*(u16 *)r->addr, r->data);
 		break;
 	case 4:
-		*(volatile u32 *)r->addr = r->data;
+		WRITE_ONCE(*(u32 *)r->addr, r->data);
 		break;
 	default:
-		*(volatile u64 *)r->addr = r->data;
+		WRITE_ONCE(*(u64 *)r->addr, r->data);
 	}
 }
 
@@ -660,7 +667,7 @@ static void ring_often(u64 rounds)
 
 	for (i = 0; i < rounds; i++) {
 		asm volatile("outl %%eax, %%dx" : : "a"(i), "d"(BELL_PORT));
-		*(volatile u32 *)BELL = i;
+		WRITE_ONCE(*(u32 *)BELL, i);
 	}
 	guest_done();
 }
@@ -715,7 +722,7 @@ static void ring_myself(u64 rounds)
 	guest_handle(VECTOR, guest_count_irq);
 	irq_on();
 	for (i = 0; i < rounds; i++) {
-		*(volatile u32 *)BELL = i;
+		WRITE_ONCE(*(u32 *)BELL, i);
 		GUEST_EQ(READ_ONCE(guest_cpus[0].interrupts[VECTOR]), i + 1);
 	}
 	guest_done();
@@ -730,6 +737,105 @@ TEST_F(eventfds, bell_is_interrupt)
 	ASSERT_EQ(0, try_ioeventfd(self->vm, 0, BELL, 4, 0, fd));
 	vcpu_start_long(self->vcpu, ring_myself, 100);
 	guest_run_done(self->vcpu);
+}
+
+/* ----------------------------------- what has rung before need not be a bell now */
+
+static void ring_and_say(u64 rounds)
+{
+	u64 i;
+
+	for (i = 0; i < rounds; i++) {
+		WRITE_ONCE(*(u64 *)BELL, i);
+		guest_sync(i);
+	}
+	guest_done();
+}
+
+/* RAM comes and goes where the bell is; a read-only page is none. */
+TEST_F(eventfds, bell_or_ram)
+{
+	static const enum { NONE, RAM, READONLY } ways[] = {
+		NONE, RAM, NONE, READONLY, RAM, READONLY, NONE,
+	};
+	u64 page = BELL & -PAGE_SIZE, i, n = 0;
+	u8 *mem = map_anon(PAGE_SIZE);
+	u64 *word = (u64 *)(mem + BELL % PAGE_SIZE);
+	int fd = new_eventfd(0);
+	u32 way;
+
+	ASSERT_EQ(0, try_ioeventfd(self->vm, 0, BELL, 0, 0, fd));
+	vcpu_start_long(self->vcpu, ring_and_say, 5 * ARRAY_SIZE(ways));
+	for (way = 0; way < ARRAY_SIZE(ways); way++) {
+		if (ways[way] != NONE)
+			vm_map(self->vm, page, mem, PAGE_SIZE,
+			       ways[way] == READONLY ? LODGE_MEM_F_READONLY : 0);
+		for (i = 0; i < 5; i++, n++) {
+			*word = ~0ULL;
+			guest_run_sync(self->vcpu, n);
+			EXPECT_EQ(ways[way] != RAM, take(fd))
+				TH_LOG("way %u, write %llu", way, i);
+			EXPECT_EQ(ways[way] == RAM ? n : ~0ULL, *word)
+				TH_LOG("way %u, write %llu", way, i);
+		}
+		if (ways[way] != NONE)
+			vm_unmap(self->vm, page, PAGE_SIZE);
+	}
+	guest_run_done(self->vcpu);
+}
+
+/* Instructions that write to (%rbx); behind each INC ECX and RET: FF C1, C3. */
+static const u8 rings_by[][12] = {
+	{ 0x88, 0x03, 0xff, 0xc1, 0xc3 },		/* mov %al, (%rbx) */
+	{ 0x48, 0x89, 0x03, 0xff, 0xc1, 0xc3 },		/* mov %rax, (%rbx) */
+	{ 0xc6, 0x03, 0xc1, 0xff, 0xc1, 0xc3 },		/* movb $0xc1, (%rbx) */
+	{ 0x89, 0x03, 0xff, 0xc1, 0xc3 },		/* mov %eax, (%rbx) */
+	{ 0xc7, 0x03, 0xff, 0xc1, 0xc3, 0x90, 0xff, 0xc1, 0xc3 }, /* movl $..., (%rbx) */
+	{ 0x66, 0xc7, 0x03, 0xff, 0xc1, 0xff, 0xc1, 0xc3 },	/* movw $0xc1ff, (%rbx) */
+};
+
+static u64 call_code(u64 at)
+{
+	u64 n = 0;
+
+	asm volatile("subq $128, %%rsp; call *%1; addq $128, %%rsp"
+		     : "+c"(n) : "r"(at), "b"(BELL), "a"(1) : "memory", "cc");
+	return n;
+}
+
+static void ring_by(const u8 *code, u64 times)
+{
+	u64 i;
+
+	for (i = 0; i < sizeof(rings_by[0]); i++)
+		WRITE_ONCE(((u8 *)GPA_CODE)[i], code[i]);
+	for (i = 0; i < times; i++)
+		GUEST_EQ(call_code(GPA_CODE), 1);
+}
+
+/* Any after any other, at one place. */
+static void ring_by_all(u64 times)
+{
+	u32 i, j;
+
+	for (i = 0; i < ARRAY_SIZE(rings_by); i++) {
+		for (j = 0; j < ARRAY_SIZE(rings_by); j++) {
+			ring_by(rings_by[i], times);
+			ring_by(rings_by[j], times);
+		}
+	}
+	guest_done();
+}
+
+TEST_F(eventfds, bell_code_changes)
+{
+	u64 pairs = ARRAY_SIZE(rings_by) * ARRAY_SIZE(rings_by);
+	int fd = new_eventfd(0);
+
+	ASSERT_EQ(0, try_ioeventfd(self->vm, 0, BELL, 0, 0, fd));
+	vcpu_start_long(self->vcpu, ring_by_all, 5);
+	guest_run_done(self->vcpu);
+	EXPECT_EQ(pairs * 2 * 5, take(fd));
 }
 
 /* ---------------------------------------------------------------- their end */

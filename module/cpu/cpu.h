@@ -210,8 +210,7 @@ int lodge_walk(struct lodge_vcpu *vcpu, gva_t gva, u32 access, gpa_t *gpa,
 int lodge_code_fetch(struct lodge_vcpu *vcpu, u32 width, u8 *bytes, u32 max,
 		     struct lodge_memo *memo);
 int lodge_insn_fetch(struct lodge_vcpu *vcpu, u8 *bytes, u32 max);
-int lodge_mmio_again(struct lodge_vcpu *vcpu, const struct lodge_memo *memo, gpa_t gpa,
-		     u32 access);
+int lodge_mmio_again(struct lodge_vcpu *vcpu, struct lodge_memo *memo, gpa_t gpa, u32 access);
 int lodge_mmio_exit(struct lodge_vcpu *vcpu, gpa_t gpa, u32 access);
 int lodge_mmio_complete(struct lodge_vcpu *vcpu, const struct lodge_insn *insn, u64 data);
 

@@ -17,6 +17,7 @@
 
 #include <linux/mm.h>
 
+#include "../ept/ept.h"
 #include "../types.h"
 #include "decode.h"
 
@@ -28,6 +29,7 @@
  * struct lodge_memo - one of them
  * @page: guest frame that was accessed, plus 1; 0: there is no memo
  * @access: EPT_ACCESS_*
+ * @bell: where in @page a write signalled an eventfd for which its size does not matter
  * @cs_ar: access rights of CS, which say that it is 64-bit code
  * @ss_ar: those of SS, which say the privilege level
  * @rip: where the instruction is, or where the last one was for which there is no memo
@@ -55,6 +57,7 @@ struct lodge_memo {
 	u64 cr4;
 	u64 efer;
 	u64 map_seq;
+	gpa_t bell;
 	unsigned long hva[LODGE_MEMO_WORDS];
 	u64 word[LODGE_MEMO_WORDS];
 	struct lodge_insn insn;
@@ -70,6 +73,24 @@ static __always_inline struct lodge_memo *lodge_memo_of(struct lodge_memo *memos
 static __always_inline gfn_t lodge_memo_page(gpa_t gpa)
 {
 	return (gpa >> PAGE_SHIFT) + 1;
+}
+
+/**
+ * lodge_memo_agrees() - does a memo say the same of a write as the CPU?
+ * @m: the memo for the page that was written to
+ * @map_seq: of the memory map
+ * @rip: where the instruction is
+ * @len: its length
+ *
+ * Context: any; reads nothing of the guest's.
+ * Return: true when a MOV of that length wrote there, to what is not RAM, the last time
+ * anybody looked.
+ */
+static __always_inline bool lodge_memo_agrees(const struct lodge_memo *m, u64 map_seq, u64 rip,
+					      u32 len)
+{
+	return m->rip == rip && m->insn.len == len && m->access == EPT_ACCESS_WRITE &&
+	       m->map_seq == map_seq;
 }
 
 struct lodge_memo *lodge_memo_begin(struct lodge_vcpu *vcpu, struct lodge_memo *m);

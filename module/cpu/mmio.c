@@ -358,13 +358,14 @@ static int serve_lapic(struct lodge_vcpu *vcpu, gpa_t gpa, bool stores)
 }
 
 /* Is it a write that an eventfd stands for? Then that is signalled. */
-static bool write_signals(struct lodge_vcpu *vcpu, const struct lodge_insn *insn, gpa_t gpa,
-			  u64 data)
+static enum lodge_signalled write_signals(struct lodge_vcpu *vcpu, const struct lodge_insn *insn,
+					  gpa_t gpa, u64 data)
 {
 	struct lodge_signals *signals = &vcpu->vm->signals;
 
-	return lodge_ioeventfd_any(signals, LODGE_SPACE_MMIO) &&
-	       lodge_ioeventfd_signal(signals, LODGE_SPACE_MMIO, gpa, insn->width,
+	if (!lodge_ioeventfd_any(signals, LODGE_SPACE_MMIO))
+		return LODGE_SIGNALLED_NOBODY;
+	return lodge_ioeventfd_signal(signals, LODGE_SPACE_MMIO, gpa, insn->width,
 				      data & width_mask(insn->width));
 }
 
@@ -424,7 +425,7 @@ int lodge_mmio_exit(struct lodge_vcpu *vcpu, gpa_t gpa, u32 access)
 /**
  * lodge_mmio_again() - lodge_mmio_exit() for an instruction that was decoded before
  * @vcpu: the vCPU
- * @memo: a memo for @gpa's page
+ * @memo: a memo for @gpa's page; learns of an eventfd that is signalled
  * @gpa: guest-physical address of the access
  * @access: EPT_ACCESS_*
  *
@@ -432,11 +433,11 @@ int lodge_mmio_exit(struct lodge_vcpu *vcpu, gpa_t gpa, u32 access)
  * Return: LODGE_NEXT_*; with LEAVE the exit is filled. -EAGAIN when it is another
  * instruction, or needs more.
  */
-int lodge_mmio_again(struct lodge_vcpu *vcpu, const struct lodge_memo *memo, gpa_t gpa,
-		     u32 access)
+int lodge_mmio_again(struct lodge_vcpu *vcpu, struct lodge_memo *memo, gpa_t gpa, u32 access)
 {
 	struct lodge_pending_io *pending = &vcpu->pending;
 	bool stores = memo->insn.op != LODGE_INSN_LOAD;
+	enum lodge_signalled signalled;
 	u64 data = 0;
 
 	if (!lodge_memo_holds(vcpu, memo, access) || lapic_mmio_here(vcpu, gpa) ||
@@ -444,7 +445,10 @@ int lodge_mmio_again(struct lodge_vcpu *vcpu, const struct lodge_memo *memo, gpa
 		return -EAGAIN;
 	if (stores) {
 		data = mov_data(vcpu, &memo->insn);
-		if (write_signals(vcpu, &memo->insn, gpa, data)) {
+		signalled = write_signals(vcpu, &memo->insn, gpa, data);
+		if (signalled) {
+			if (signalled == LODGE_SIGNALLED_ANY)
+				memo->bell = gpa;
 			lodge_skip(vcpu, memo->insn.len);
 			return LODGE_NEXT_ENTER;
 		}

@@ -65,6 +65,8 @@ struct lodge_mem_ops {
  *	under @srcu
  * @lock: the EPT lock. Read: install and widen entries (with cmpxchg). Write:
  *	take them away
+ * @map_seq: of @regions, see struct lodge_region_set; written under @lock, read by
+ *	anyone
  * @inval_seq: counts ended invalidations
  * @inval_active: invalidations between begin and end
  * @inval_start: lowest hva they cover
@@ -84,6 +86,7 @@ struct lodge_mem {
 	struct srcu_struct srcu;
 	struct lodge_region_set __rcu *regions;
 	rwlock_t lock;		/* protects: the EPT, @inval_*, @flush_gen, @dead */
+	u64 map_seq;
 	unsigned long inval_seq;
 	unsigned long inval_active;
 	u64 inval_start;

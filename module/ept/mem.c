@@ -56,8 +56,10 @@ void ept_inval_end(struct lodge_mem *mem, struct lodge_region_set *regions)
 	bool last;
 
 	write_lock(&mem->lock);
-	if (regions)
+	if (regions) {
 		rcu_assign_pointer(mem->regions, regions);
+		WRITE_ONCE(mem->map_seq, regions->seq);
+	}
 	/* Pairs with the acquire in ept_fault(): who reads it sees what changed. */
 	smp_store_release(&mem->inval_seq, mem->inval_seq + 1);
 	last = !--mem->inval_active;

@@ -3,6 +3,7 @@
  * Writes of the guest that signal an eventfd: a driver rings its device's bell, and goes
  * on at once. One set for ports and one for addresses, sorted, replaced whole.
  */
+#include <linux/err.h>
 #include <linux/errno.h>
 #include <linux/eventfd.h>
 #include <linux/log2.h>
@@ -12,36 +13,13 @@
 
 #include "../compat.h"
 #include "../lodge.h"
+#include "ioeventfd.h"
 #include "signals.h"
+
+DEFINE_STATIC_KEY_FALSE(lodge_ioeventfd_key);
 
 #define NR_PORTS	0x10000ull
 #define PORT_WIDTH	4	/* of the widest OUT */
-
-/**
- * struct ioeventfd - a write that signals
- * @addr: where it begins
- * @len: its bytes; 0: any
- * @match: only if it is of @data
- * @data: see there
- * @eventfd: what it signals
- */
-struct ioeventfd {
-	u64 addr;
-	u32 len;
-	bool match;
-	u64 data;
-	struct eventfd_ctx *eventfd;
-};
-
-/**
- * struct lodge_ioeventfd_set - the writes of a space; constant once published
- * @nr: how many, not 0
- * @e: by address; no write matches two
- */
-struct lodge_ioeventfd_set {
-	u32 nr;
-	struct ioeventfd e[];
-};
 
 /* ------------------------------------------------------------------ the hot path */
 
@@ -61,14 +39,24 @@ static u32 first_at(const struct lodge_ioeventfd_set *set, u64 addr)
 	return low;
 }
 
-static struct eventfd_ctx *find_match(const struct lodge_ioeventfd_set *set, u64 addr, u32 len,
-				      u64 data)
+/**
+ * ioeventfd_set_find() - what a write signals
+ * @set: of the space it goes to
+ * @addr: where it begins
+ * @len: bytes; 0: unknown, so that it has to be one for which they do not matter
+ * @data: what is written, no more than @len bytes
+ *
+ * Context: any; @set does not go meanwhile.
+ * Return: what stands for it, or NULL: nothing.
+ */
+const struct ioeventfd *ioeventfd_set_find(const struct lodge_ioeventfd_set *set, u64 addr,
+					   u32 len, u64 data)
 {
 	const struct ioeventfd *e = &set->e[first_at(set, addr)];
 
 	for (; e < &set->e[set->nr] && e->addr == addr; e++)
 		if ((!e->len || e->len == len) && (!e->match || e->data == data))
-			return e->eventfd;
+			return e;
 	return NULL;
 }
 
@@ -77,30 +65,33 @@ static struct eventfd_ctx *find_match(const struct lodge_ioeventfd_set *set, u64
  * @signals: the VM's
  * @space: where to
  * @addr: the address or port
- * @len: bytes
+ * @len: bytes; 0: unknown
  * @data: what it writes, no more than @len bytes
  *
- * Context: as the run loop; does not sleep.
- * Return: true when the write has signalled, and is done.
+ * Context: any but, on PREEMPT_RT, with interrupts off; does not sleep. Takes the lock of
+ * the eventfd's queue.
  */
-bool lodge_ioeventfd_signal(struct lodge_signals *signals, enum lodge_space space, u64 addr,
-			    u32 len, u64 data)
+enum lodge_signalled lodge_ioeventfd_signal(struct lodge_signals *signals,
+					    enum lodge_space space, u64 addr, u32 len, u64 data)
 {
+	enum lodge_signalled ret = LODGE_SIGNALLED_NOBODY;
 	const struct lodge_ioeventfd_set *set;
-	struct eventfd_ctx *eventfd = NULL;
+	const struct ioeventfd *e = NULL;
 	int srcu;
 
 	srcu = srcu_read_lock(&lodge_signals_srcu);
 	set = srcu_dereference(signals->ioeventfds[space], &lodge_signals_srcu);
 	if (set)
-		eventfd = find_match(set, addr, len, data);
-	if (eventfd)
-		lodge_eventfd_signal(eventfd);
+		e = ioeventfd_set_find(set, addr, len, data);
+	if (e) {
+		ret = e->len ? LODGE_SIGNALLED : LODGE_SIGNALLED_ANY;
+		lodge_eventfd_signal(e->eventfd);
+	}
 	srcu_read_unlock(&lodge_signals_srcu, srcu);
-	return eventfd;
+	return ret;
 }
 
-/* --------------------------------------------------------------------- the calls */
+/* ------------------------------------------------------------------------- sets */
 
 static bool overlap(const struct ioeventfd *a, const struct ioeventfd *b)
 {
@@ -119,8 +110,13 @@ static bool value_fits(u64 value, u32 len)
 	return len && (len == sizeof(value) || !(value >> (len * BITS_PER_BYTE)));
 }
 
-/* Is there such a write? Return: 0, -EINVAL, -EBUSY. */
-static int check(const struct lodge_ioeventfd *req)
+/**
+ * ioeventfd_check() - is there such a write?
+ * @req: from user space; the flags are known
+ *
+ * Return: 0, -EINVAL, -EBUSY: it would meet the local APIC.
+ */
+int ioeventfd_check(const struct lodge_ioeventfd *req)
 {
 	bool pio = req->flags & LODGE_IOEVENTFD_F_PIO;
 	bool match = req->flags & LODGE_IOEVENTFD_F_DATAMATCH;
@@ -141,10 +137,81 @@ static int check(const struct lodge_ioeventfd *req)
 	return (req->addr & PAGE_MASK) == LAPIC_MMIO_BASE ? -EBUSY : 0;
 }
 
+static struct lodge_ioeventfd_set *make_set(u32 nr)
+{
+	struct lodge_ioeventfd_set *set;
+
+	set = kvmalloc(struct_size(set, e, nr), GFP_KERNEL_ACCOUNT);
+	if (set)
+		set->nr = nr;
+	return set;
+}
+
+/**
+ * ioeventfd_set_with() - a set and one more write
+ * @old: the set, or NULL: nothing in it
+ * @e: the write
+ *
+ * Context: may sleep.
+ * Return: the new set; -EBUSY when there is a write that would match both, -ENOSPC,
+ * -ENOMEM.
+ */
+struct lodge_ioeventfd_set *ioeventfd_set_with(const struct lodge_ioeventfd_set *old,
+					       const struct ioeventfd *e)
+{
+	u32 i, at = old ? first_at(old, e->addr) : 0, nr = old ? old->nr : 0;
+	struct lodge_ioeventfd_set *set;
+
+	for (i = at; i < nr && old->e[i].addr == e->addr; i++)
+		if (overlap(&old->e[i], e))
+			return ERR_PTR(-EBUSY);
+	if (nr >= LODGE_MAX_IOEVENTFDS)
+		return ERR_PTR(-ENOSPC);
+	set = make_set(nr + 1);
+	if (!set)
+		return ERR_PTR(-ENOMEM);
+	if (old) {
+		memcpy(set->e, old->e, flex_array_size(set, e, at));
+		memcpy(&set->e[at + 1], &old->e[at], flex_array_size(set, e, nr - at));
+	}
+	set->e[at] = *e;
+	return set;
+}
+
+/**
+ * ioeventfd_set_without() - a set less one write
+ * @old: the set, or NULL: nothing in it
+ * @e: the write
+ *
+ * Context: may sleep.
+ * Return: the new set, NULL: nothing in it; -ENOENT when @e is not in @old, -ENOMEM.
+ */
+struct lodge_ioeventfd_set *ioeventfd_set_without(const struct lodge_ioeventfd_set *old,
+						  const struct ioeventfd *e)
+{
+	u32 at = old ? first_at(old, e->addr) : 0, nr = old ? old->nr : 0;
+	struct lodge_ioeventfd_set *set;
+
+	while (at < nr && !same(&old->e[at], e))
+		at++;
+	if (at == nr)
+		return ERR_PTR(-ENOENT);
+	if (nr == 1)
+		return NULL;
+	set = make_set(nr - 1);
+	if (!set)
+		return ERR_PTR(-ENOMEM);
+	memcpy(set->e, old->e, flex_array_size(set, e, at));
+	memcpy(&set->e[at], &old->e[at + 1], flex_array_size(set, e, nr - at - 1));
+	return set;
+}
+
+/* --------------------------------------------------------------------- the calls */
+
 /* Holds the eventfd, unless an error is returned. */
 static int take(const struct lodge_ioeventfd *req, struct ioeventfd *e)
 {
-	int ret = check(req);
+	int ret = ioeventfd_check(req);
 
 	if (ret)
 		return ret;
@@ -158,16 +225,6 @@ static int take(const struct lodge_ioeventfd *req, struct ioeventfd *e)
 	return PTR_ERR_OR_ZERO(e->eventfd);
 }
 
-static struct lodge_ioeventfd_set *make_set(u32 nr)
-{
-	struct lodge_ioeventfd_set *set;
-
-	set = kvmalloc(struct_size(set, e, nr), GFP_KERNEL_ACCOUNT);
-	if (set)
-		set->nr = nr;
-	return set;
-}
-
 /* What is in force; locked. */
 static struct lodge_ioeventfd_set *current_set(struct lodge_signals *signals,
 					       enum lodge_space space)
@@ -176,62 +233,17 @@ static struct lodge_ioeventfd_set *current_set(struct lodge_signals *signals,
 					 lockdep_is_held(&signals->lock));
 }
 
-/* Locked. */
-static void replace(struct lodge_signals *signals, enum lodge_space space,
-		    struct lodge_ioeventfd_set *set)
+/* Publish what ioeventfd_set_with() or _without() gave, if it is a set; locked. */
+static int replace(struct lodge_signals *signals, enum lodge_space space,
+		   struct lodge_ioeventfd_set *set)
 {
 	struct lodge_ioeventfd_set *old = current_set(signals, space);
 
+	if (IS_ERR(set))
+		return PTR_ERR(set);
 	rcu_assign_pointer(signals->ioeventfds[space], set);
 	synchronize_srcu_expedited(&lodge_signals_srcu);
 	kvfree(old);
-}
-
-static int add(struct lodge_signals *signals, enum lodge_space space, const struct ioeventfd *e)
-{
-	const struct lodge_ioeventfd_set *old = current_set(signals, space);
-	u32 i, at = old ? first_at(old, e->addr) : 0, nr = old ? old->nr : 0;
-	struct lodge_ioeventfd_set *set;
-
-	for (i = at; i < nr && old->e[i].addr == e->addr; i++)
-		if (overlap(&old->e[i], e))
-			return -EBUSY;
-	if (nr >= LODGE_MAX_IOEVENTFDS)
-		return -ENOSPC;
-	set = make_set(nr + 1);
-	if (!set)
-		return -ENOMEM;
-	if (old) {
-		memcpy(set->e, old->e, flex_array_size(set, e, at));
-		memcpy(&set->e[at + 1], &old->e[at], flex_array_size(set, e, nr - at));
-	}
-	set->e[at] = *e;
-	replace(signals, space, set);
-	return 0;
-}
-
-static int take_off(struct lodge_signals *signals, enum lodge_space space,
-		    const struct ioeventfd *e)
-{
-	const struct lodge_ioeventfd_set *old = current_set(signals, space);
-	u32 at = old ? first_at(old, e->addr) : 0, nr = old ? old->nr : 0;
-	struct lodge_ioeventfd_set *set = NULL;
-	struct eventfd_ctx *eventfd;
-
-	while (at < nr && !same(&old->e[at], e))
-		at++;
-	if (at == nr)
-		return -ENOENT;
-	if (nr > 1) {
-		set = make_set(nr - 1);
-		if (!set)
-			return -ENOMEM;
-		memcpy(set->e, old->e, flex_array_size(set, e, at));
-		memcpy(&set->e[at], &old->e[at + 1], flex_array_size(set, e, nr - at - 1));
-	}
-	eventfd = old->e[at].eventfd;
-	replace(signals, space, set);
-	eventfd_ctx_put(eventfd);
 	return 0;
 }
 
@@ -251,6 +263,8 @@ static enum lodge_space space_of(const struct lodge_ioeventfd *req)
  */
 int lodge_ioeventfd_assign(struct lodge_signals *signals, const struct lodge_ioeventfd *req)
 {
+	enum lodge_space space = space_of(req);
+	struct lodge_ioeventfd_set *set;
 	struct ioeventfd e;
 	int ret = take(req, &e);
 
@@ -258,11 +272,14 @@ int lodge_ioeventfd_assign(struct lodge_signals *signals, const struct lodge_ioe
 		return ret;
 	ret = -EINTR;
 	if (!mutex_lock_killable(&signals->lock)) {
-		ret = add(signals, space_of(req), &e);
+		set = ioeventfd_set_with(current_set(signals, space), &e);
+		ret = replace(signals, space, set);
 		mutex_unlock(&signals->lock);
 	}
 	if (ret)
 		eventfd_ctx_put(e.eventfd);
+	else if (!static_branch_likely(&lodge_ioeventfd_key))
+		static_branch_enable(&lodge_ioeventfd_key);
 	return ret;
 }
 
@@ -279,6 +296,8 @@ int lodge_ioeventfd_assign(struct lodge_signals *signals, const struct lodge_ioe
  */
 int lodge_ioeventfd_deassign(struct lodge_signals *signals, const struct lodge_ioeventfd *req)
 {
+	enum lodge_space space = space_of(req);
+	struct lodge_ioeventfd_set *set;
 	struct ioeventfd e;
 	int ret = take(req, &e);
 
@@ -286,9 +305,12 @@ int lodge_ioeventfd_deassign(struct lodge_signals *signals, const struct lodge_i
 		return ret;
 	ret = -EINTR;
 	if (!mutex_lock_killable(&signals->lock)) {
-		ret = take_off(signals, space_of(req), &e);
+		set = ioeventfd_set_without(current_set(signals, space), &e);
+		ret = replace(signals, space, set);
 		mutex_unlock(&signals->lock);
 	}
+	if (!ret)
+		eventfd_ctx_put(e.eventfd);	/* the set's */
 	eventfd_ctx_put(e.eventfd);
 	return ret;
 }

@@ -10,6 +10,7 @@
 #ifndef LODGE_SIGNALS_H
 #define LODGE_SIGNALS_H
 
+#include <linux/jump_label.h>
 #include <linux/list.h>
 #include <linux/lodge.h>
 #include <linux/mutex.h>
@@ -27,6 +28,18 @@ enum lodge_space {
 	LODGE_SPACE_MMIO,
 	LODGE_SPACE_PIO,
 	LODGE_NR_SPACES
+};
+
+/**
+ * enum lodge_signalled - what has become of a guest's write
+ * @LODGE_SIGNALLED_NOBODY: nothing: it is the program's
+ * @LODGE_SIGNALLED: it is done: an eventfd has been signalled
+ * @LODGE_SIGNALLED_ANY: the same, as a write of any other length would have
+ */
+enum lodge_signalled {
+	LODGE_SIGNALLED_NOBODY,
+	LODGE_SIGNALLED,
+	LODGE_SIGNALLED_ANY,
 };
 
 /**
@@ -70,6 +83,12 @@ struct lodge_signals {
 
 extern struct srcu_struct lodge_signals_srcu;
 
+/*
+ * There has been an ioeventfd since the module was loaded. For good: nobody shall make
+ * the host patch its code over and over.
+ */
+DECLARE_STATIC_KEY_FALSE(lodge_ioeventfd_key);
+
 void lodge_signals_init(struct lodge_signals *signals);
 void lodge_signals_destroy(struct lodge_signals *signals);
 
@@ -92,8 +111,8 @@ void lodge_irqfd_eoi(struct lodge_vcpu *vcpu, u8 vector);
 int lodge_ioeventfd_assign(struct lodge_signals *signals, const struct lodge_ioeventfd *req);
 int lodge_ioeventfd_deassign(struct lodge_signals *signals, const struct lodge_ioeventfd *req);
 void lodge_ioeventfd_destroy_all(struct lodge_signals *signals);
-bool lodge_ioeventfd_signal(struct lodge_signals *signals, enum lodge_space space, u64 addr,
-			    u32 len, u64 data);
+enum lodge_signalled lodge_ioeventfd_signal(struct lodge_signals *signals,
+					    enum lodge_space space, u64 addr, u32 len, u64 data);
 
 /* Is it worth asking lodge_ioeventfd_signal()? */
 static __always_inline bool lodge_ioeventfd_any(const struct lodge_signals *signals,

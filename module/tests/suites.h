@@ -10,6 +10,7 @@ extern struct kunit_suite lodge_inject_suite;
 extern struct kunit_suite lodge_perf_suite;
 extern struct kunit_suite lodge_ept_suite;
 extern struct kunit_suite lodge_lapic_suite;
+extern struct kunit_suite lodge_ioeventfd_suite;
 extern struct kunit_suite lodge_kvmclock_suite;
 extern struct kunit_suite lodge_cpuid_suite;
 extern struct kunit_suite lodge_msr_suite;

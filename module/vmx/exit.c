@@ -381,12 +381,40 @@ static int vmx_mem_fault_leave(struct lodge_vcpu *vcpu, const struct ept_fault *
 	return LODGE_NEXT_LEAVE;
 }
 
+/*
+ * A write to memory whose size and value do not matter. How long the instruction is
+ * does, and that an EPT violation promises nobody (SDM 3C 28.2.5): CPUs tell it though,
+ * and are believed when it is the length of the MOV that rang there the last time. A
+ * write of any other kind, or one that the CPU makes to deliver an event, is not ours.
+ */
+static bool vmx_bell_mmio(struct lodge_vcpu *vcpu)
+{
+	const u64 all = VMX_EPT_READ | VMX_EPT_WRITE | VMX_EPT_FETCH | VMX_EPT_GLA_VALID |
+			VMX_EPT_GLA_FINAL;
+	gpa_t gpa = vmx_vmread(VMCS_GUEST_PHYSICAL_ADDRESS);
+	const struct lodge_memo *memo = lodge_memo_of(vcpu->memos, gpa);
+	u32 len;
+
+	if (memo->bell != gpa || memo->page != lodge_memo_page(gpa))
+		return false;
+	len = vmx_insn_len();
+	if ((vmcs_read(VMCS_EXIT_QUALIFICATION) & all) !=
+	    (VMX_EPT_WRITE | VMX_EPT_GLA_VALID | VMX_EPT_GLA_FINAL) ||
+	    vmcs_read(VMCS_IDT_VECTORING_INFO) & VMX_INTR_VALID ||
+	    !lodge_memo_agrees(memo, READ_ONCE(vcpu->vm->mem.map_seq), lodge_rip_read(vcpu), len))
+		return false;
+	if (!lodge_ioeventfd_signal(&vcpu->vm->signals, LODGE_SPACE_MMIO, gpa, 0, 0))
+		return false;
+	lodge_skip(vcpu, len);
+	return true;
+}
+
 static int vmx_slow_ept_violation(struct lodge_vcpu *vcpu)
 {
 	struct ept_fault *fault = &vcpu->fault;
 	u64 qual = vmcs_read(VMCS_EXIT_QUALIFICATION);
 	gpa_t gpa = vmx_vmread(VMCS_GUEST_PHYSICAL_ADDRESS);
-	const struct lodge_memo *memo = lodge_memo_of(vcpu->memos, gpa);
+	struct lodge_memo *memo = lodge_memo_of(vcpu->memos, gpa);
 	u32 access = vmx_ept_access(qual);
 	int ret;
 
@@ -441,12 +469,21 @@ static noinline int vmx_string_io(struct lodge_vcpu *vcpu, u32 qual, u32 len)
 /* By width - 1: what an OUT puts out of RAX. */
 static const u32 vmx_io_mask[] = { 0xff, 0xffff, 0, 0xffffffff };
 
-/* An OUT that an eventfd stands for? Apart: most are for the program. */
-static noinline bool vmx_io_signals(struct lodge_vcpu *vcpu, u32 qual)
+/* An OUT: the exit tells all there is to know of it. */
+static bool vmx_bell_io(struct lodge_vcpu *vcpu)
 {
-	return lodge_ioeventfd_signal(&vcpu->vm->signals, LODGE_SPACE_PIO, qual >> 16,
-				      (qual & 3) + 1,
-				      vcpu->regs[LODGE_RAX] & vmx_io_mask[qual & 3]);
+	struct lodge_signals *signals = &vcpu->vm->signals;
+	u32 qual;
+
+	if (!lodge_ioeventfd_any(signals, LODGE_SPACE_PIO))
+		return false;
+	qual = vmcs_read(VMCS_EXIT_QUALIFICATION);
+	if (qual & (VMX_IO_IN | VMX_IO_STRING) ||
+	    !lodge_ioeventfd_signal(signals, LODGE_SPACE_PIO, qual >> 16, (qual & 3) + 1,
+				    vcpu->regs[LODGE_RAX] & vmx_io_mask[qual & 3]))
+		return false;
+	vmx_skip(vcpu);
+	return true;
 }
 
 static int vmx_slow_io(struct lodge_vcpu *vcpu)
@@ -458,12 +495,6 @@ static int vmx_slow_io(struct lodge_vcpu *vcpu)
 
 	if (unlikely(qual & VMX_IO_STRING))
 		return vmx_string_io(vcpu, qual, len);
-	if (lodge_ioeventfd_any(&vcpu->vm->signals, LODGE_SPACE_PIO) && !(qual & VMX_IO_IN) &&
-	    vmx_io_signals(vcpu, qual)) {
-		lodge_skip(vcpu, len);
-		return LODGE_NEXT_ENTER;
-	}
-
 	e = lodge_exit_fill_insn(vcpu, LODGE_EXIT_PIO, len, LODGE_EXIT_F_COMPLETE);
 	e->pio.port = qual >> 16;
 	e->pio.width = (qual & 3) + 1;
@@ -523,12 +554,18 @@ const struct vmx_exit_handler vmx_exit_handlers[LODGE_NR_HW_EXITS] = {
 	[VMX_EXIT_VMXON] = FAST("VMXON", vmx_fast_ud),
 	[VMX_EXIT_CR] = INSN("control register", vmx_slow_cr),
 	[VMX_EXIT_DR] = INSN("debug register", vmx_slow_dr),
-	[VMX_EXIT_IO] = { "I/O port", NULL, vmx_slow_io, .insn = true, .quiet = true },
-	[VMX_EXIT_RDMSR] = { "RDMSR", vmx_fast_rdmsr, vmx_slow_rdmsr },
-	[VMX_EXIT_WRMSR] = { "WRMSR", vmx_fast_wrmsr, vmx_slow_wrmsr },
+	[VMX_EXIT_IO] = {
+		.name = "I/O port", .bell = vmx_bell_io, .slow = vmx_slow_io,
+		.insn = true, .quiet = true,
+	},
+	[VMX_EXIT_RDMSR] = { .name = "RDMSR", .fast = vmx_fast_rdmsr, .slow = vmx_slow_rdmsr },
+	[VMX_EXIT_WRMSR] = { .name = "WRMSR", .fast = vmx_fast_wrmsr, .slow = vmx_slow_wrmsr },
 	[VMX_EXIT_MWAIT] = FAST("MWAIT", vmx_fast_ud),
 	[VMX_EXIT_MONITOR] = FAST("MONITOR", vmx_fast_ud),
-	[VMX_EXIT_EPT_VIOLATION] = SLOW_QUIET("EPT violation", vmx_slow_ept_violation),
+	[VMX_EXIT_EPT_VIOLATION] = {
+		.name = "EPT violation", .bell = vmx_bell_mmio, .slow = vmx_slow_ept_violation,
+		.quiet = true,
+	},
 	[VMX_EXIT_EPT_MISCONFIG] = SLOW("EPT misconfiguration", vmx_slow_unhandled),
 	[VMX_EXIT_INVEPT] = FAST("INVEPT", vmx_fast_ud),
 	[VMX_EXIT_PREEMPTION_TIMER] = {

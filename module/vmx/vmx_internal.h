@@ -74,7 +74,10 @@ static __always_inline void vmx_mitigate_after(void)
  * @name: of the exit, for people
  * @fast: called first, if there is one: interrupts off, bounded, no lock, no
  *	user access, no sleep. Return: true when the exit is dealt with
- * @slow: called when @fast is not there or says false; may sleep. Return:
+ * @bell: where there is no @fast, called first if there are ioeventfds: as @fast, but
+ *	takes the lock of an eventfd's queue. Not on PREEMPT_RT, where that lock sleeps:
+ *	there it is called before @slow
+ * @slow: called when none of these is there or says true; may sleep. Return:
  *	enum lodge_next
  * @insn: an instruction exits, so no event was being delivered (SDM 3C 28.2.4); goes
  *	without saying where @fast is there
@@ -84,6 +87,7 @@ static __always_inline void vmx_mitigate_after(void)
 struct vmx_exit_handler {
 	const char *name;
 	bool (*fast)(struct lodge_vcpu *vcpu);
+	bool (*bell)(struct lodge_vcpu *vcpu);
 	int (*slow)(struct lodge_vcpu *vcpu);
 	bool insn;
 	bool quiet;

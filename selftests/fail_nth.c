@@ -5,6 +5,7 @@
  * right after it. Needs a kernel with fault injection.
  */
 #include <fcntl.h>
+#include <sys/eventfd.h>
 #include <sys/syscall.h>
 
 #include "fault.h"
@@ -26,6 +27,7 @@ struct world {
 	u8 *more;		/* the same, not mapped */
 	int fd;			/* of a VM that has nothing */
 	struct vcpu *fresh;	/* a vCPU that has not run */
+	int event, back;	/* eventfds */
 };
 
 /*
@@ -193,6 +195,96 @@ static long call_msi(struct world *w)
 	return vm_try_msi(w->vm, APIC_BASE_ADDR | 0xe0 << 12, 0x41);
 }
 
+static long call_routes(struct world *w)
+{
+	struct lodge_route route = { .address = APIC_BASE_ADDR, .data = 0x41 };
+	struct lodge_irq_routes routes = {
+		.size = sizeof(routes), .routes = (uintptr_t)&route, .nr = 1,
+	};
+
+	return try_ioctl(w->vm->fd, LODGE_VM_IRQ_ROUTES, &routes);
+}
+
+static void make_events(struct world *w)
+{
+	w->event = eventfd(0, EFD_CLOEXEC);
+	w->back = eventfd(0, EFD_CLOEXEC);
+	require(w->event >= 0 && w->back >= 0);
+}
+
+static void drop_events(struct world *w)
+{
+	close(w->event);
+	close(w->back);
+}
+
+static long call_irqfd(struct world *w)
+{
+	struct lodge_irqfd irqfd = {
+		.size = sizeof(irqfd), .flags = LODGE_IRQFD_F_RESAMPLE, .fd = w->event,
+		.resample_fd = w->back,
+	};
+
+	return try_ioctl(w->vm->fd, LODGE_VM_IRQFD, &irqfd);
+}
+
+static long call_irqfd_end(struct world *w)
+{
+	struct lodge_irqfd irqfd = {
+		.size = sizeof(irqfd), .flags = LODGE_IRQFD_F_DEASSIGN, .fd = w->event,
+	};
+
+	return try_ioctl(w->vm->fd, LODGE_VM_IRQFD, &irqfd);
+}
+
+static void make_irqfd(struct world *w)
+{
+	make_events(w);
+	require(!call_irqfd(w));
+}
+
+static void undo_irqfd(struct world *w, long ret)
+{
+	require(!call_irqfd_end(w));
+}
+
+static long ioeventfd(struct world *w, u32 flags, u64 addr)
+{
+	struct lodge_ioeventfd io = {
+		.size = sizeof(io), .flags = flags, .addr = addr, .fd = w->event,
+	};
+
+	return try_ioctl(w->vm->fd, LODGE_VM_IOEVENTFD, &io);
+}
+
+static long call_ioeventfd(struct world *w)
+{
+	return ioeventfd(w, 0, GPA_MMIO);
+}
+
+static long call_ioeventfd_end(struct world *w)
+{
+	return ioeventfd(w, LODGE_IOEVENTFD_F_DEASSIGN, GPA_MMIO);
+}
+
+static void undo_ioeventfd(struct world *w, long ret)
+{
+	require(!call_ioeventfd_end(w));
+}
+
+/* Of two, so that one is left. */
+static void make_ioeventfds(struct world *w)
+{
+	make_events(w);
+	require(!call_ioeventfd(w) && !ioeventfd(w, 0, GPA_MMIO + 8));
+}
+
+static void drop_ioeventfds(struct world *w)
+{
+	require(!ioeventfd(w, LODGE_IOEVENTFD_F_DEASSIGN, GPA_MMIO + 8));
+	drop_events(w);
+}
+
 static long call_pause(struct world *w)
 {
 	return try_ioctl(w->vm->fd, LODGE_VM_PAUSE, NULL);
@@ -314,6 +406,11 @@ static const struct call {
 	{ "CLOCK_GET", NULL, call_clock_get, NULL, NULL },
 	{ "CLOCK_SET", NULL, call_clock_set, NULL, NULL },
 	{ "MSI", NULL, call_msi, NULL, NULL },
+	{ "IRQ_ROUTES", NULL, call_routes, NULL, NULL },
+	{ "IRQFD", make_events, call_irqfd, undo_irqfd, drop_events },
+	{ "IRQFD deassign", make_irqfd, call_irqfd_end, NULL, drop_events },
+	{ "IOEVENTFD", make_events, call_ioeventfd, undo_ioeventfd, drop_events },
+	{ "IOEVENTFD deassign", make_ioeventfds, call_ioeventfd_end, NULL, drop_ioeventfds },
 	{ "PAUSE", NULL, call_pause, undo_pause, NULL },
 	{ "RESUME", NULL, call_resume, NULL, NULL },
 	{ "GET_STATE", get_state, call_get_state, NULL, NULL },

@@ -12,6 +12,7 @@
  */
 #include <fcntl.h>
 #include <linux/kcov.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 
 #include "fuzz.h"
@@ -23,6 +24,7 @@
 #define NR_VMS		2
 #define NR_VCPUS	4
 #define NR_PAGES	16
+#define NR_EVENTS	4
 #define MAX_CALLS	48		/* of one input */
 #define MAX_CORPUS	4096
 #define MAX_SEEN	65536		/* edges told apart */
@@ -82,6 +84,7 @@ static bool coverage_end(void)
 
 static int dev;
 static int vms[NR_VMS], vcpus[NR_VCPUS];
+static int events[NR_EVENTS];	/* eventfds */
 static struct lodge_run *pages[NR_VCPUS];
 static u8 *arena;		/* NR_PAGES: all the memory guests are given */
 static struct full_state full;
@@ -114,6 +117,14 @@ static void drop_vcpu(int i)
 	vcpus[i] = -1;
 }
 
+static void new_event(int i)
+{
+	if (events[i] >= 0)
+		close(events[i]);
+	events[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	require(events[i] >= 0);
+}
+
 static void drop_all(void)
 {
 	int i;
@@ -132,6 +143,7 @@ static void drop_all(void)
 /* What the ABI says a call may give. */
 static const int known_errors[] = {
 	ENOTTY, E2BIG, EOPNOTSUPP, EINVAL, ENOENT, EBUSY, EINTR, EFAULT, ENOSPC, EPERM,
+	EBADF,
 };
 
 static void check_error(unsigned long cmd, int error)
@@ -327,6 +339,88 @@ static void op_vm(void)
 	}
 }
 
+/* Few sources and addresses, so that calls meet each other's. */
+static void op_routes(int vm)
+{
+	struct lodge_route routes[4];
+	struct lodge_irq_routes req = {
+		.size = sizeof(req), .routes = (uintptr_t)routes, .nr = fuzz_below(5),
+	};
+	u32 i;
+
+	memset(routes, 0, sizeof(routes));
+	for (i = 0; i < req.nr; i++) {
+		routes[i].id = fuzz_below(16) ? fuzz_below(4) : fuzz_number();
+		routes[i].address = 0xfee00000 | fuzz_take(2);
+		routes[i].data = fuzz_take(2);
+	}
+	if (fuzz_below(8) == 0)
+		fuzz_members(routes, sizeof(routes), 1);
+	do_call(vm, LODGE_VM_IRQ_ROUTES, &req);
+}
+
+static int any_event(void)
+{
+	return events[fuzz_below(NR_EVENTS)];
+}
+
+static void op_irqfd(int vm)
+{
+	struct lodge_irqfd req = {
+		.flags = fuzz_below(4), .fd = any_event(), .route = fuzz_below(4),
+	};
+
+	if (req.flags & LODGE_IRQFD_F_RESAMPLE)
+		req.resample_fd = any_event();
+	call_with(vm, LODGE_VM_IRQFD, &req, sizeof(req));
+}
+
+static void op_ioeventfd(int vm)
+{
+	struct lodge_ioeventfd req = {
+		.flags = fuzz_below(8), .addr = fuzz_below(4), .len = 1 << fuzz_below(4),
+		.fd = any_event(),
+	};
+
+	if (req.flags & LODGE_IOEVENTFD_F_DATAMATCH)
+		req.datamatch = fuzz_below(4);
+	else if (fuzz_below(2))
+		req.len = 0;
+	call_with(vm, LODGE_VM_IOEVENTFD, &req, sizeof(req));
+}
+
+/* Signalled, or closed. */
+static void op_event(void)
+{
+	int i = fuzz_below(NR_EVENTS);
+	u64 one = 1;
+
+	if (fuzz_below(4) == 0)
+		new_event(i);
+	else
+		require(write(events[i], &one, sizeof(one)) > 0 || errno == EAGAIN);
+}
+
+static void op_signals(void)
+{
+	int vm = *any_vm();
+
+	switch (fuzz_below(4)) {
+	case 0:
+		op_routes(vm);
+		break;
+	case 1:
+		op_irqfd(vm);
+		break;
+	case 2:
+		op_ioeventfd(vm);
+		break;
+	case 3:
+		op_event();
+		break;
+	}
+}
+
 static u64 any_groups(void)
 {
 	return fuzz_below(4) ? 1ULL << fuzz_below(8) : fuzz_take(1);
@@ -485,7 +579,8 @@ static const struct {
 	{ op_set_cpuid, 3 },
 	{ op_vcpu, 6 },
 	{ op_run, 12 },
-	{ op_write, 6 },
+	{ op_write, 3 },
+	{ op_signals, 3 },
 	{ op_any, 2 },
 };
 
@@ -512,7 +607,10 @@ static void begin_input(void)
 	struct lodge_mem_update update = {
 		.size = sizeof(update), .ops = (uintptr_t)ops, .nr = 2,
 	};
+	int i;
 
+	for (i = 0; i < NR_EVENTS; i++)
+		new_event(i);
 	vms[0] = try_ioctl(dev, LODGE_CREATE_VM, &create_vm);
 	require(vms[0] >= 0);
 	vcpus[0] = try_ioctl(vms[0], LODGE_VM_CREATE_VCPU, &create);
@@ -637,6 +735,7 @@ FIXTURE_SETUP(fuzz)
 	corpus = calloc(MAX_CORPUS, sizeof(*corpus));
 	memset(vms, -1, sizeof(vms));
 	memset(vcpus, -1, sizeof(vcpus));
+	memset(events, -1, sizeof(events));
 	self->other = vm_create_empty();
 	state_prepare(&full);
 	supported_msrs(msr_list);

@@ -344,6 +344,8 @@ static const struct guest_case irqfd_halt = {
 	/* The call, the sleep, the EOI. */
 	.per_op = { [COUNT_EXITS] = 3, [COUNT_IO] = 1, [COUNT_HLT] = 1, [COUNT_WRMSR] = 1,
 		    [COUNT_INJECTED] = 1 },
+	/* It asks for an interrupt window before the HLT, and gets it after the handler. */
+	.kvm_more = { [COUNT_EXITS] = 1 },
 };
 
 /* The same two eventfds and threads without a guest. */

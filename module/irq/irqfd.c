@@ -211,7 +211,8 @@ void lodge_irqfd_destroy_all(struct lodge_signals *signals)
 	}
 	mutex_unlock(&signals->lock);
 	/* Items of these, and of others that have freed theirs but not returned yet. */
-	flush_workqueue(irqfd_wq);
+	if (signals->had_irqfds)
+		flush_workqueue(irqfd_wq);
 	list_for_each_entry_safe(irqfd, next, &gone, all)
 		irqfd_free(irqfd);
 }
@@ -308,6 +309,7 @@ static void irqfd_link(struct irqfd *irqfd, struct file *file)
 	irqfd->linked = true;
 	list_add(&irqfd->all, &signals->irqfds);
 	signals->nr_irqfds++;
+	signals->had_irqfds = true;
 	if (irqfd->resample)
 		list_add_rcu(&irqfd->resampler, &signals->resamplers);
 	init_poll_funcptr(&poll.table, enter_queue);

@@ -68,6 +68,7 @@ struct lodge_route_table {
  * @routes: NULL: none; replaced under @lock, read under lodge_signals_srcu
  * @irqfds: all of them; under @lock
  * @nr_irqfds: how many; under @lock
+ * @had_irqfds: there has been one; under @lock
  * @resamplers: those that want to know of EOIs; changed under @lock, read under
  *	lodge_signals_srcu
  * @ioeventfds: by space: writes that signal; NULL: none; as @routes
@@ -77,6 +78,7 @@ struct lodge_signals {
 	struct lodge_route_table __rcu *routes;
 	struct list_head irqfds;
 	u32 nr_irqfds;
+	bool had_irqfds;
 	struct list_head resamplers;
 	struct lodge_ioeventfd_set __rcu *ioeventfds[LODGE_NR_SPACES];
 };

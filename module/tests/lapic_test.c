@@ -1347,11 +1347,10 @@ static int lapic_test_init(struct kunit *test)
 static void lapic_test_exit(struct kunit *test)
 {
 	struct lapic_fixture *f = test->priv;
-	u32 i, bad;
+	u32 i;
 
-	/* All there is: irqfds need what is made when the module is loaded. */
 	if (f && f->vm)
-		lodge_routes_set(f->vm, NULL, 0, &bad);
+		lodge_signals_destroy(&f->vm->signals);
 	for (i = 0; f && i < NR_VCPUS; i++)
 		if (f->vcpu[i])
 			lapic_destroy(f->vcpu[i]);

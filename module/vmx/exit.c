@@ -495,6 +495,7 @@ static int vmx_slow_io(struct lodge_vcpu *vcpu)
 
 	if (unlikely(qual & VMX_IO_STRING))
 		return vmx_string_io(vcpu, qual, len);
+
 	e = lodge_exit_fill_insn(vcpu, LODGE_EXIT_PIO, len, LODGE_EXIT_F_COMPLETE);
 	e->pio.port = qual >> 16;
 	e->pio.width = (qual & 3) + 1;

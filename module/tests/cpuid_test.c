@@ -201,7 +201,7 @@ static void cpuid_small_host(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, entry_of(t, 0x80000000, 0)->eax, 0x80000008u);
 	KUNIT_EXPECT_EQ(test, entry_of(t, 0x80000008, 0)->eax, 40u | 48 << 8);
 	KUNIT_EXPECT_EQ(test, entry_of(t, 0x80000007, 0)->edx, 0u);
-	KUNIT_EXPECT_EQ(test, entry_of(t, 0x40000001, 0)->eax, 0xbu);
+	KUNIT_EXPECT_EQ(test, entry_of(t, 0x40000001, 0)->eax, 0x4bu);
 	KUNIT_EXPECT_EQ(test, t->xcr0, 0ull);
 }
 

@@ -66,6 +66,7 @@ struct lodge_memo *lodge_memo_begin(struct lodge_vcpu *vcpu, struct lodge_memo *
 	u64 last = m->rip;
 
 	m->page = 0;
+	m->bell = ~0ull;	/* and was another instruction's */
 	m->rip = lodge_rip_read(vcpu);
 	return m->rip == last ? m : NULL;
 }

@@ -93,6 +93,9 @@ static int irqfd_woken(wait_queue_entry_t *wait, unsigned int mode, int sync, vo
  * @vcpu: the vCPU that has; owner
  * @vector: its vector
  *
+ * Whom the route names does not matter: the guest may have changed by which name this
+ * vCPU goes since the interrupt came. To ask one device too many does no harm.
+ *
  * Context: as the run loop; does not sleep.
  */
 void lodge_irqfd_eoi(struct lodge_vcpu *vcpu, u8 vector)
@@ -110,7 +113,7 @@ void lodge_irqfd_eoi(struct lodge_vcpu *vcpu, u8 vector)
 	list_for_each_entry_srcu(irqfd, &signals->resamplers, resampler,
 				 srcu_read_lock_held(&lodge_signals_srcu)) {
 		msg = lodge_route_find(table, irqfd->route);
-		if (msg && msg->level && msg->vector == vector && lapic_is_addressed(vcpu, msg))
+		if (msg && msg->level && msg->vector == vector)
 			lodge_eventfd_signal(irqfd->resample);
 	}
 	srcu_read_unlock(&lodge_signals_srcu, srcu);
@@ -316,6 +319,8 @@ static void irqfd_link(struct irqfd *irqfd, struct file *file)
 	vfs_poll(file, &poll.table);
 	spin_lock_irq(&poll.queue->lock);
 	take_signal(irqfd);
+	/* Who waits for room in the count has it now. */
+	wake_up_locked_poll(poll.queue, EPOLLOUT);
 	spin_unlock_irq(&poll.queue->lock);
 }
 

@@ -102,7 +102,6 @@ int lapic_send(struct lodge_vm *vm, struct lodge_vcpu *source, const struct lapi
 int lapic_msi_message(u64 address, u32 data, struct lapic_message *msg);
 int lapic_message_check(const struct lapic_message *msg);
 int lapic_send_msi(struct lodge_vm *vm, u64 address, u32 data);
-bool lapic_is_addressed(struct lodge_vcpu *vcpu, const struct lapic_message *msg);
 
 /* State for LODGE_STATE_LAPIC; owner. */
 void lapic_get_state(struct lodge_vcpu *vcpu, struct lodge_lapic *out);

@@ -80,18 +80,6 @@ static bool matches(struct lodge_vcpu *target, struct lodge_vcpu *source,
 }
 
 /**
- * lapic_is_addressed() - is a vCPU among those that a device's message may reach?
- * @vcpu: the vCPU
- * @msg: the message
- *
- * Context: any.
- */
-bool lapic_is_addressed(struct lodge_vcpu *vcpu, const struct lapic_message *msg)
-{
-	return matches(vcpu, NULL, msg);
-}
-
-/**
  * struct targets - the vCPUs a message may reach, being walked
  * @next: the id to look at next
  * @end: the id to stop at

@@ -92,8 +92,9 @@ bool pv_eoi_end(struct lodge_vcpu *vcpu)
  * pv_eoi_end_slowly() - the same, when pv_eoi_end() could not
  * @vcpu: the vCPU; owner, offered
  *
- * A word that is no memory any more, or that a thread which is being killed did not wait
- * for, counts as not taken.
+ * Not taken is only what the guest cannot take any more. A word that is no memory, or
+ * read-only, by now counts as taken: an interrupt that ends early is less harm than one
+ * whose end the guest believes it has told.
  *
  * Context: may sleep, killable.
  */
@@ -101,14 +102,13 @@ void pv_eoi_end_slowly(struct lodge_vcpu *vcpu)
 {
 	struct lodge_mem *mem = &vcpu->vm->mem;
 	gpa_t gpa = eoi_gpa(&vcpu->pv_eoi);
-	bool taken = false;
+	bool taken;
 	u32 word;
 
-	if (!lodge_mem_read(mem, gpa, &word, sizeof(word))) {
-		taken = !(word & 1);
+	taken = lodge_mem_read(mem, gpa, &word, sizeof(word)) || !(word & 1);
+	if (!taken) {
 		word &= ~1u;
-		if (!taken)
-			lodge_mem_write(mem, gpa, &word, sizeof(word));
+		taken = lodge_mem_write(mem, gpa, &word, sizeof(word));
 	}
 	if (taken)
 		lapic_end_alone(vcpu, vcpu->pv_eoi.vector);

@@ -384,8 +384,9 @@ static int vmx_mem_fault_leave(struct lodge_vcpu *vcpu, const struct ept_fault *
 /*
  * A write to memory whose size and value do not matter. How long the instruction is
  * does, and that an EPT violation promises nobody (SDM 3C 28.2.5): CPUs tell it though,
- * and are believed when it is the length of the MOV that rang there the last time. A
- * write of any other kind, or one that the CPU makes to deliver an event, is not ours.
+ * and are believed when it is the length of the MOV that rang there the last time. What
+ * else has that length, at that RIP in that address space, is taken for the MOV. A write
+ * that the CPU makes to deliver an event is not ours.
  */
 static bool vmx_bell_mmio(struct lodge_vcpu *vcpu)
 {
@@ -401,6 +402,7 @@ static bool vmx_bell_mmio(struct lodge_vcpu *vcpu)
 	if ((vmcs_read(VMCS_EXIT_QUALIFICATION) & all) !=
 	    (VMX_EPT_WRITE | VMX_EPT_GLA_VALID | VMX_EPT_GLA_FINAL) ||
 	    vmcs_read(VMCS_IDT_VECTORING_INFO) & VMX_INTR_VALID ||
+	    memo->cr3 != vmcs_read(VMCS_GUEST_CR3) ||
 	    !lodge_memo_agrees(memo, READ_ONCE(vcpu->vm->mem.map_seq), lodge_rip_read(vcpu), len))
 		return false;
 	if (!lodge_ioeventfd_signal(&vcpu->vm->signals, LODGE_SPACE_MMIO, gpa, 0, 0))

@@ -368,7 +368,7 @@ struct lodge_route {
  * @flags: in: must be 0
  * @routes: in: pointer to an array of struct lodge_route, each id at most once
  * @nr: in: its length, at most lodge_info.max_routes; 0: no routes
- * @bad: out: when the call fails because of one route, its index
+ * @bad: out: when the call fails because of one route, its index; else as it was
  *
  * All or nothing, and at once: a source sends by the old table or by the new. When the
  * call returns, nothing is sent by the old one any more. A source without a route sends
@@ -391,7 +391,7 @@ struct lodge_irq_routes {
  * @size: in: sizeof(struct lodge_irqfd)
  * @flags: in: LODGE_IRQFD_F_*
  * @fd: in: an eventfd. Whenever it is signalled, source @route sends its message,
- *	and the count is read off
+ *	and the count is read off (of an EFD_SEMAPHORE one, 1)
  * @route: in: the source, below lodge_info.max_routes; it need not have a route yet
  * @resample_fd: in: with LODGE_IRQFD_F_RESAMPLE, an eventfd that is signalled when the
  *	guest has acknowledged the level interrupt that @route sends, and when @route

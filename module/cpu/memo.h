@@ -81,16 +81,17 @@ static __always_inline gfn_t lodge_memo_page(gpa_t gpa)
  * @map_seq: of the memory map
  * @rip: where the instruction is
  * @len: its length
+ * @cr3: the guest's
  *
  * Context: any; reads nothing of the guest's.
  * Return: true when a MOV of that length wrote there, to what is not RAM, the last time
  * anybody looked.
  */
 static __always_inline bool lodge_memo_agrees(const struct lodge_memo *m, u64 map_seq, u64 rip,
-					      u32 len)
+					      u32 len, u64 cr3)
 {
-	return m->rip == rip && m->insn.len == len && m->access == EPT_ACCESS_WRITE &&
-	       m->map_seq == map_seq;
+	return m->rip == rip && m->insn.len == len && m->cr3 == cr3 &&
+	       m->access == EPT_ACCESS_WRITE && m->map_seq == map_seq;
 }
 
 struct lodge_memo *lodge_memo_begin(struct lodge_vcpu *vcpu, struct lodge_memo *m);

@@ -416,7 +416,7 @@ int lodge_mmio_exit(struct lodge_vcpu *vcpu, gpa_t gpa, u32 access)
 	if (memo && insn->op <= LODGE_INSN_STORE_IMM)
 		lodge_memo_make(vcpu, memo, gpa, access);
 	if (stores && write_signals(vcpu, insn, gpa, vcpu->pending.data)) {
-		lodge_mmio_complete(vcpu, insn, 0);
+		lodge_mmio_complete(vcpu, insn, 0);	/* of a write it cannot fail */
 		return LODGE_NEXT_ENTER;
 	}
 	return leave_decoded(vcpu, gpa, stores);

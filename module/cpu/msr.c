@@ -177,18 +177,18 @@ static bool check_xss(const struct lodge_vcpu *vcpu, u32 index, u64 value)
 static bool check_system_time(const struct lodge_vcpu *vcpu, u32 index, u64 value)
 {
 	return !(value & KVM_MSR_ENABLED) ||
-	       kvmclock_address_ok(value & ~(u64)KVM_MSR_ENABLED,
-				   sizeof(struct pvclock_vcpu_time_info));
+	       pv_address_ok(value & ~(u64)KVM_MSR_ENABLED,
+			     sizeof(struct pvclock_vcpu_time_info));
 }
 
 static bool check_wall_clock(const struct lodge_vcpu *vcpu, u32 index, u64 value)
 {
-	return kvmclock_address_ok(value, sizeof(struct pvclock_wall_clock));
+	return pv_address_ok(value, sizeof(struct pvclock_wall_clock));
 }
 
 static bool check_pv_eoi(const struct lodge_vcpu *vcpu, u32 index, u64 value)
 {
-	return kvmclock_address_ok(value & ~(u64)KVM_MSR_ENABLED, sizeof(u32));
+	return pv_address_ok(value & ~(u64)KVM_MSR_ENABLED, sizeof(u32));
 }
 
 /* ----------------------------------------------------------------- handlers */

@@ -247,9 +247,21 @@ static int replace(struct lodge_signals *signals, enum lodge_space space,
 	return 0;
 }
 
-static enum lodge_space space_of(const struct lodge_ioeventfd *req)
+/* Replace the set that @req names by what @make makes of it and @e. */
+static int change(struct lodge_signals *signals, const struct lodge_ioeventfd *req,
+		  const struct ioeventfd *e,
+		  struct lodge_ioeventfd_set *(*make)(const struct lodge_ioeventfd_set *old,
+						      const struct ioeventfd *e))
 {
-	return req->flags & LODGE_IOEVENTFD_F_PIO ? LODGE_SPACE_PIO : LODGE_SPACE_MMIO;
+	enum lodge_space space = req->flags & LODGE_IOEVENTFD_F_PIO ? LODGE_SPACE_PIO :
+								      LODGE_SPACE_MMIO;
+	int ret;
+
+	if (mutex_lock_killable(&signals->lock))
+		return -EINTR;
+	ret = replace(signals, space, make(current_set(signals, space), e));
+	mutex_unlock(&signals->lock);
+	return ret;
 }
 
 /**
@@ -263,19 +275,12 @@ static enum lodge_space space_of(const struct lodge_ioeventfd *req)
  */
 int lodge_ioeventfd_assign(struct lodge_signals *signals, const struct lodge_ioeventfd *req)
 {
-	enum lodge_space space = space_of(req);
-	struct lodge_ioeventfd_set *set;
 	struct ioeventfd e;
 	int ret = take(req, &e);
 
 	if (ret)
 		return ret;
-	ret = -EINTR;
-	if (!mutex_lock_killable(&signals->lock)) {
-		set = ioeventfd_set_with(current_set(signals, space), &e);
-		ret = replace(signals, space, set);
-		mutex_unlock(&signals->lock);
-	}
+	ret = change(signals, req, &e, ioeventfd_set_with);
 	if (ret)
 		eventfd_ctx_put(e.eventfd);
 	else if (!static_branch_likely(&lodge_ioeventfd_key))
@@ -296,19 +301,12 @@ int lodge_ioeventfd_assign(struct lodge_signals *signals, const struct lodge_ioe
  */
 int lodge_ioeventfd_deassign(struct lodge_signals *signals, const struct lodge_ioeventfd *req)
 {
-	enum lodge_space space = space_of(req);
-	struct lodge_ioeventfd_set *set;
 	struct ioeventfd e;
 	int ret = take(req, &e);
 
 	if (ret)
 		return ret;
-	ret = -EINTR;
-	if (!mutex_lock_killable(&signals->lock)) {
-		set = ioeventfd_set_without(current_set(signals, space), &e);
-		ret = replace(signals, space, set);
-		mutex_unlock(&signals->lock);
-	}
+	ret = change(signals, req, &e, ioeventfd_set_without);
 	if (!ret)
 		eventfd_ctx_put(e.eventfd);	/* the set's */
 	eventfd_ctx_put(e.eventfd);

@@ -302,19 +302,6 @@ void lodge_vmclock_resync(struct lodge_vm *vm)
 
 /* ------------------------------------------------------------ a vCPU's pages */
 
-/**
- * kvmclock_address_ok() - may the guest name this address?
- * @gpa: the address
- * @size: of the structure there
- *
- * Return: true when it is aligned, in its memory's width, and in one page.
- */
-bool kvmclock_address_ok(u64 gpa, u32 size)
-{
-	return !(gpa & 3) && !(gpa >> LODGE_MAX_GPA_BITS) &&
-	       (gpa & ~PAGE_MASK) + size <= PAGE_SIZE;
-}
-
 /*
  * Guests read the version, the rest, and the version again: it has to be odd in
  * memory while the rest is written. It goes on from what is there, so that no
@@ -357,7 +344,7 @@ int kvmclock_system_write(struct lodge_vcpu *vcpu, u64 value)
 	u64 gpa = value & ~SYSTEM_ENABLE;
 
 	if (value & SYSTEM_ENABLE &&
-	    !kvmclock_address_ok(gpa, sizeof(struct pvclock_vcpu_time_info)))
+	    !pv_address_ok(gpa, sizeof(struct pvclock_vcpu_time_info)))
 		return -EINVAL;
 	vcpu->clock.system_msr = value;
 	set_bit(LODGE_REQ_CLOCK, &vcpu->requests);
@@ -375,7 +362,7 @@ int kvmclock_system_write(struct lodge_vcpu *vcpu, u64 value)
  */
 int kvmclock_wall_write(struct lodge_vcpu *vcpu, u64 value)
 {
-	if (!kvmclock_address_ok(value, sizeof(struct pvclock_wall_clock)))
+	if (!pv_address_ok(value, sizeof(struct pvclock_wall_clock)))
 		return -EINVAL;
 	vcpu->clock.wall_msr = value;
 	/* 0 is what a guest writes that wants no more of it. */

@@ -5,6 +5,7 @@
 
 #include <linux/compiler.h>
 #include <linux/lodge.h>
+#include <linux/mm.h>
 #include <linux/mutex.h>
 
 #include "../types.h"
@@ -72,6 +73,19 @@ struct lodge_pv_eoi {
 	u8 vector;
 };
 
+/**
+ * pv_address_ok() - may the guest put something there?
+ * @gpa: the address
+ * @size: of what it puts there
+ *
+ * Return: true when it is aligned, in its memory's width, and in one page.
+ */
+static inline bool pv_address_ok(u64 gpa, u32 size)
+{
+	return !(gpa & 3) && !(gpa >> LODGE_MAX_GPA_BITS) &&
+	       offset_in_page(gpa) + size <= PAGE_SIZE;
+}
+
 /* hostclock.c */
 void kvmclock_module_init(void);
 void kvmclock_module_exit(void);
@@ -90,7 +104,6 @@ static inline bool lodge_vmclock_stable(const struct lodge_vmclock *clock)
 }
 
 /* Guest MSR writes; owner. 0, or -EINVAL for a #GP. The pages follow by kvmclock_update(). */
-bool kvmclock_address_ok(u64 gpa, u32 size);
 int kvmclock_system_write(struct lodge_vcpu *vcpu, u64 value);
 int kvmclock_wall_write(struct lodge_vcpu *vcpu, u64 value);
 

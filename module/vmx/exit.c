@@ -402,8 +402,8 @@ static bool vmx_bell_mmio(struct lodge_vcpu *vcpu)
 	if ((vmcs_read(VMCS_EXIT_QUALIFICATION) & all) !=
 	    (VMX_EPT_WRITE | VMX_EPT_GLA_VALID | VMX_EPT_GLA_FINAL) ||
 	    vmcs_read(VMCS_IDT_VECTORING_INFO) & VMX_INTR_VALID ||
-	    memo->cr3 != vmcs_read(VMCS_GUEST_CR3) ||
-	    !lodge_memo_agrees(memo, READ_ONCE(vcpu->vm->mem.map_seq), lodge_rip_read(vcpu), len))
+	    !lodge_memo_agrees(memo, READ_ONCE(vcpu->vm->mem.map_seq), lodge_rip_read(vcpu), len,
+			       vmcs_read(VMCS_GUEST_CR3)))
 		return false;
 	if (!lodge_ioeventfd_signal(&vcpu->vm->signals, LODGE_SPACE_MMIO, gpa, 0, 0))
 		return false;

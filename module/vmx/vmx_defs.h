@@ -254,7 +254,7 @@ enum vmx_exit_reason {
 
 #define VMX_EXIT_REASON_BASIC		0xffffu
 #define VMX_EXIT_ENTRY_FAILED		BIT(31)
-#define VMX_EXIT_OFFERED		BIT(16)	/* ours, where the CPU has 0: see run.c */
+#define VMX_EXIT_OFFERED		BIT(16)	/* ours: SDM 3C 25.9.1 has 0 there */
 
 /* EPT-violation qualification, SDM 3C table 28-7. */
 #define VMX_EPT_READ			BIT(0)

@@ -43,7 +43,7 @@ int file_open(struct file *file, const char *option, const char *path);
 int file_read(const struct file *file, void *buf, u64 len, u64 offset);
 
 /**
- * file_load() - file_read() for much: it costs a quarter as many instructions
+ * file_load() - file_read() for much, by a copy from a mapping: fewer instructions
  * @file: the file
  * @buf: where to
  * @len: bytes

@@ -10,6 +10,8 @@ extern struct kunit_suite lodge_inject_suite;
 extern struct kunit_suite lodge_perf_suite;
 extern struct kunit_suite lodge_ept_suite;
 extern struct kunit_suite lodge_lapic_suite;
+extern struct kunit_suite lodge_lapic_timer_suite;
+extern struct kunit_suite lodge_message_suite;
 extern struct kunit_suite lodge_ioeventfd_suite;
 extern struct kunit_suite lodge_kvmclock_suite;
 extern struct kunit_suite lodge_cpuid_suite;
